@@ -1,0 +1,126 @@
+"""Tools to test a WebAuthn server: a software authenticator, a client around it, makers of every layer.
+
+A test lets the kit play browser and authenticator against the real server. `server` here is an HTTP client
+for your application, whose two pairs of routes send options and take responses:
+
+    from passkeycore.testing import UP, SoftwareAuthenticator, Tamper, VirtualClient
+
+    def test_passkeys(server):
+        client = VirtualClient(SoftwareAuthenticator("alice's phone"), "https://example.org")
+
+        response = client.create(server.post("/passkeys/new").content)
+        assert server.post("/passkeys", json=response).status_code == 200
+
+        response = client.get(server.post("/login/new").content)
+        assert server.post("/login", json=response).status_code == 200
+
+        absent = Tamper(flags=lambda flags: flags & ~UP)  # one change, signed like the rest
+        response = client.get(server.post("/login/new").content, tamper=absent)
+        assert server.post("/login", json=response).status_code == 403
+
+The same seed and the same calls give the same keys, credential ids and authenticator data, so failures
+repeat; signatures repeat too, save those of RSA-PSS and ML-DSA. Certificates are valid from 2024 to 2044.
+
+Below the client there are calls as in CTAP (`SoftwareAuthenticator.make_credential` and `.get_assertion`),
+statement makers (`packed`, `packed_self`, `none`) with an `AttestationAuthority`, and functions that write
+single structures (`authenticator_data`, `attestation_object`, `cbor`; X.509 in the modules `certificates` and
+`der`). They make and never judge: nothing here is shared with the code that verifies, so a mistake there
+cannot hide itself here.
+
+The keys protect nothing. Keep them out of anything but tests.
+"""
+
+from passkeycore.testing.authenticator import (
+    TEST_AAGUID,
+    Attestation,
+    AuthenticatorError,
+    SoftwareAuthenticator,
+)
+from passkeycore.testing.certificates import (
+    LEAF_SUBJECT,
+    NOT_AFTER,
+    NOT_BEFORE,
+    OID_AAGUID,
+    AttestationAuthority,
+    AttestationCertificate,
+)
+from passkeycore.testing.client import ANDROID_ORIGIN, ANDROID_PACKAGE, VirtualClient
+from passkeycore.testing.credential import EXTENSIONS, Assertion, NewCredential, SoftwareCredential
+from passkeycore.testing.encoding import (
+    AT,
+    BE,
+    BS,
+    ED,
+    UP,
+    UV,
+    CborValue,
+    EncodedCbor,
+    attestation_object,
+    attested_credential_data,
+    authenticator_data,
+    b64url_decode,
+    b64url_encode,
+    cbor,
+    cbor_map,
+    client_data_json,
+)
+from passkeycore.testing.extensions import prf_salt
+from passkeycore.testing.keys import ALGORITHMS, SoftwareKey, derive
+from passkeycore.testing.options import ClientError
+from passkeycore.testing.statements import (
+    AttestationRequest,
+    StatementMaker,
+    none,
+    packed,
+    packed_maker,
+    packed_self,
+)
+from passkeycore.testing.tamper import Tamper
+
+__all__ = [
+    "ALGORITHMS",
+    "ANDROID_ORIGIN",
+    "ANDROID_PACKAGE",
+    "AT",
+    "BE",
+    "BS",
+    "ED",
+    "EXTENSIONS",
+    "LEAF_SUBJECT",
+    "NOT_AFTER",
+    "NOT_BEFORE",
+    "OID_AAGUID",
+    "TEST_AAGUID",
+    "UP",
+    "UV",
+    "Assertion",
+    "Attestation",
+    "AttestationAuthority",
+    "AttestationCertificate",
+    "AttestationRequest",
+    "AuthenticatorError",
+    "CborValue",
+    "ClientError",
+    "EncodedCbor",
+    "NewCredential",
+    "SoftwareAuthenticator",
+    "SoftwareCredential",
+    "SoftwareKey",
+    "StatementMaker",
+    "Tamper",
+    "VirtualClient",
+    "attestation_object",
+    "attested_credential_data",
+    "authenticator_data",
+    "b64url_decode",
+    "b64url_encode",
+    "cbor",
+    "cbor_map",
+    "client_data_json",
+    "derive",
+    "none",
+    "packed",
+    "packed_maker",
+    "packed_self",
+    "prf_salt",
+]

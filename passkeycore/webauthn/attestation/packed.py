@@ -1,0 +1,99 @@
+"""The ``packed`` format: signed by an attestation key with certificates, or by the credential's own key.
+
+Spec: #sctn-packed-attestation
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ...errors import AttestationError, Code, SignatureError
+from ..cose import PublicKey
+from ..encoding import CBOR
+from ..policy import Policy
+from .statement import (
+    AttestationCeremony,
+    AttestationResult,
+    Verify,
+    certificates_of,
+    members_of,
+    statement_error,
+)
+
+_PRINTABLE_STRING: Final = 0x13
+
+
+def verify(
+    statement: CBOR, ceremony: AttestationCeremony, policy: Policy, formats: Mapping[str, Verify]
+) -> AttestationResult:
+    """The result for a statement of either kind: ``basic`` with certificates, ``self`` without.
+
+    Raises:
+        AttestationError: `attestation_statement_invalid`, `attestation_signature_invalid`,
+            `attestation_certificate_invalid`.
+        DecodeError: `too_large`, `certificate_malformed`.
+    """
+    members = members_of(statement, "packed", frozenset({"alg", "sig"}), frozenset({"x5c"}), policy)
+    algorithm, signature = members["alg"], members["sig"]
+    if type(algorithm) is not int or not isinstance(signature, bytes):
+        raise statement_error("packed", "alg is not an integer or sig not a byte string")
+    if "ecdaaKeyId" in members:
+        raise statement_error("packed", "ECDAA was removed from WebAuthn")
+    signed = ceremony.authenticator_data.raw + ceremony.client_data_hash
+    if "x5c" in members:
+        path = certificates_of(members["x5c"], "packed", policy)
+        claims = _verify_certified(algorithm, signature, signed, path, ceremony, policy)
+        return AttestationResult(format="packed", type="basic", trust_path=path, claims=claims)
+    if algorithm != ceremony.public_key.algorithm.id:
+        raise statement_error("packed", "alg is not the algorithm of the credential's key")
+    check_signature(ceremony.public_key, signature, signed, "packed")
+    return AttestationResult(format="packed", type="self")
+
+
+def check_signature(public_key: PublicKey, signature: bytes, signed: bytes, format: str) -> None:
+    """Returns only when the statement's signature verifies.
+
+    Raises:
+        AttestationError: `attestation_signature_invalid`.
+    """
+    try:
+        public_key.verify(signature, signed)
+    except SignatureError:
+        raise AttestationError(
+            Code.ATTESTATION_SIGNATURE_INVALID,
+            "the signature of the attestation statement does not verify",
+            attestation_format=format,
+            spec="#sctn-defined-attestation-formats",
+        ) from None
+
+
+def _verify_certified(
+    algorithm: int,
+    signature: bytes,
+    signed: bytes,
+    path: tuple[bytes, ...],
+    ceremony: AttestationCeremony,
+    policy: Policy,
+) -> Mapping[str, object]:
+    from . import certificate as x509  # only attested registrations pay for the import
+
+    leaf = x509.Certificate.parse(path[0])
+    key = PublicKey.bind(algorithm, leaf.public_key, allow_rs1=policy.danger_allow_rs1)
+    if key is None:
+        raise statement_error("packed", "alg is not an algorithm for the attestation certificate's key")
+    check_signature(key, signature, signed, "packed")
+
+    x509.check_leaf(leaf, "packed")
+    subject = {attribute.type: attribute for attribute in leaf.subject}
+    country = subject.get(x509.COUNTRY)
+    # ISO 3166 alpha-2 in form only: countries come and go, and devices outlive them.
+    if country is None or country.tag != _PRINTABLE_STRING or not (len(country.value) == 2 and country.value.isalpha()):
+        raise x509.certificate_error("packed", "the subject's C is not a PrintableString of two letters")
+    for name, type in (("O", x509.ORGANIZATION), ("CN", x509.COMMON_NAME)):
+        if type not in subject or not subject[type].value:
+            raise x509.certificate_error("packed", f"the subject lacks {name}")
+    unit = subject.get(x509.ORGANIZATIONAL_UNIT)
+    if unit is None or unit.value != b"Authenticator Attestation":
+        raise x509.certificate_error("packed", "the subject's OU is not 'Authenticator Attestation'")
+
+    x509.check_aaguid(leaf, ceremony.attested_credential_data.aaguid, "packed")
+    return x509.firmware_claims(leaf, "packed")

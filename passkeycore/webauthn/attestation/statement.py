@@ -1,0 +1,116 @@
+"""What every attestation format shares: the signature of its `verify`, its result, and reading a statement's members.
+
+Spec: #sctn-attestation
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from ...errors import AttestationError, Code
+from ..authenticator_data import AttestedCredentialData, AuthenticatorData
+from ..cose import PublicKey
+from ..encoding import CBOR, check_size
+from ..policy import Policy
+
+AttestationType: TypeAlias = Literal["none", "self", "basic", "attca", "anonca", "compound"]
+
+
+class AttestationCeremony(msgspec.Struct, frozen=True, kw_only=True):
+    """The registration that a statement is about.
+
+    Attributes:
+        authenticator_data: What was signed, raw and parsed.
+        attested_credential_data: The new credential in it.
+        client_data_hash: SHA-256 of the client data, 32 bytes.
+        public_key: The new credential's key.
+        now: The time to judge at.
+    """
+
+    authenticator_data: AuthenticatorData
+    attested_credential_data: AttestedCredentialData
+    client_data_hash: bytes
+    public_key: PublicKey
+    now: datetime
+
+
+class AttestationResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that is valid. Not yet a reason to trust it.
+
+    Attributes:
+        format: The statement's format.
+        type: The attestation type. ``basic`` may turn out to be ``attca``: only metadata tells them apart.
+        trust_path: Certificates, DER, leaf first, as sent (often without the root); empty without certificates.
+        claims: What the statement says about the authenticator, by name; as credible as the trust path.
+        children: The results inside a compound statement.
+    """
+
+    format: str
+    type: AttestationType
+    trust_path: tuple[bytes, ...] = ()
+    claims: Mapping[str, object] = {}
+    children: tuple["AttestationResult", ...] = ()
+
+
+class Verify(Protocol):
+    """A format's verification procedure.
+
+    Returns the result only when the statement is valid for the ceremony, else raises `AttestationError` (or
+    `DecodeError` for a certificate that cannot be read). `formats` are those that may stand inside a compound one.
+    """
+
+    def __call__(
+        self,
+        statement: CBOR,
+        ceremony: AttestationCeremony,
+        policy: Policy,
+        formats: Mapping[str, "Verify"],
+        /,
+    ) -> AttestationResult: ...
+
+
+def members_of(
+    statement: CBOR, format: str, required: frozenset[str], optional: frozenset[str], policy: Policy
+) -> dict[int | str, CBOR]:
+    """The members of a statement that is a map and has all the `required` ones.
+
+    Raises:
+        AttestationError: `attestation_statement_invalid`, also for further members when the policy refuses them.
+    """
+    if not isinstance(statement, dict) or not required <= statement.keys():
+        raise statement_error(format, f"not a map with {', '.join(sorted(required)) or 'any members'}")
+    if policy.unknown_statement_members == "refuse" and not statement.keys() <= required | optional:
+        raise statement_error(format, "a member that the format does not define")
+    return statement
+
+
+def certificates_of(x5c: CBOR, format: str, policy: Policy) -> tuple[bytes, ...]:
+    """The certificates of a non-empty ``x5c``, DER, leaf first.
+
+    Raises:
+        AttestationError: `attestation_statement_invalid`: empty, or not an array of byte strings.
+        DecodeError: `too_large`: more or larger certificates than the policy's limits.
+    """
+    if not isinstance(x5c, list) or not x5c:
+        raise statement_error(format, "x5c is not an array of certificates")
+    path = "response.attestationObject.attStmt.x5c"
+    check_size(len(x5c), policy.limits.certificates, path)
+    certificates: list[bytes] = []
+    for der in x5c:
+        if not isinstance(der, bytes):
+            raise statement_error(format, "x5c holds something else than byte strings")
+        check_size(len(der), policy.limits.certificate_bytes, path)
+        certificates.append(der)
+    return tuple(certificates)
+
+
+def statement_error(format: str, message: str) -> AttestationError:
+    """The error for a statement that does not have its format's form, or contradicts itself."""
+    return AttestationError(
+        Code.ATTESTATION_STATEMENT_INVALID,
+        message,
+        attestation_format=format,
+        spec="#sctn-defined-attestation-formats",
+    )

@@ -1,0 +1,132 @@
+"""Strict base64url and strict CBOR: the two encodings under every WebAuthn value.
+
+Both readers accept exactly one spelling of every value, so bytes that were judged are the bytes that were sent.
+"""
+
+import binascii
+from typing import Any, Final, NoReturn, TypeAlias, cast
+
+import cbor2
+
+from ..errors import Code, DecodeError, show
+from .policy import DEFAULT_POLICY, Policy
+
+CBOR: TypeAlias = "int | str | bytes | bool | list[CBOR] | dict[int | str, CBOR] | None"
+
+# Maps the base64url alphabet to the standard one that binascii reads, and every other byte to one that it refuses:
+# standard `+` and `/`, padding and white space included.
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_TO_STANDARD: Final = bytes(c if c in _ALPHABET else {45: 43, 95: 47}.get(c, 33) for c in range(256))
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+# By length modulo 4: the padding that binascii wants, and the last characters whose unused bits are zero (None: any;
+# no text has a length of 1 modulo 4).
+_TAILS: Final = ((b"", None), (b"", ""), (b"==", "AQgw"), (b"=", "AEIMQUYcgkosw048"))
+_a2b: Final = binascii.a2b_base64
+
+
+def encode_base64url(data: bytes) -> str:
+    """`data` as base64url without padding (RFC 4648, section 5)."""
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: str, path: str) -> bytes:
+    """The bytes that `text` spells in base64url without padding, if it is their only spelling.
+
+    Raises:
+        DecodeError: `base64url_invalid`: another alphabet, padding, white space, an impossible length, or
+            non-zero unused bits in the last character. `path` is the member it names.
+    """
+    padding, last = _TAILS[len(text) & 3]
+    if last is not None and text[-1] not in last:
+        raise _not_base64url(path)
+    try:
+        return _a2b(text.encode().translate(_TO_STANDARD) + padding, strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise _not_base64url(path) from None
+
+
+def _not_base64url(path: str) -> DecodeError:
+    return DecodeError(Code.BASE64URL_INVALID, "not canonical base64url without padding", path=path)
+
+
+def check_size(size: int, limit: int, path: str) -> None:
+    """Returns only when `size` is within `limit` (both in the same unit).
+
+    Raises:
+        DecodeError: `too_large`.
+    """
+    if size > limit:
+        raise DecodeError(Code.TOO_LARGE, f"larger than its limit of {limit}", path=path, expected=limit, actual=size)
+
+
+def _refuse_tag(*_: Any) -> NoReturn:
+    raise ValueError("tags are not allowed")
+
+
+# Built-in tags make cbor2 compile regular expressions, follow shared references or build numbers of any size.
+_TAGS: Final = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
+_BUILT_IN_TAGS: Final[dict[int, Any]] = dict.fromkeys(_TAGS, _refuse_tag)
+_INT64: Final = 2**63
+
+
+def decode_cbor(data: bytes, path: str, policy: Policy = DEFAULT_POLICY, code: Code = Code.CBOR_INVALID) -> CBOR:
+    """The one CBOR data item that `data` holds, and nothing after it.
+
+    Raises:
+        DecodeError: `code`: see `decode_cbor_prefix`; also anything after the item.
+    """
+    value, length = decode_cbor_prefix(data, path, policy, code)
+    if length != len(data):
+        raise DecodeError(code, "there are bytes after the CBOR data item", path=path)
+    return value
+
+
+def decode_cbor_prefix(
+    data: bytes, path: str, policy: Policy = DEFAULT_POLICY, code: Code = Code.CBOR_INVALID
+) -> tuple[CBOR, int]:
+    """The CBOR data item at the start of `data`, and its length in bytes.
+
+    Allowed are integers of 64 signed bits, byte and text strings, arrays, maps with integer or text keys, false,
+    true and null, all of definite length with the shortest heads and without duplicate keys (the order of keys is
+    free unless the policy asks for CTAP2's).
+
+    Raises:
+        DecodeError: `code`: anything else, nesting beyond the policy's depth, or a truncated item.
+    """
+    try:
+        value = cbor2.loads(
+            data,
+            allow_duplicate_keys=False,
+            allow_indefinite=False,
+            max_depth=policy.cbor_max_depth,
+            semantic_decoders=_BUILT_IN_TAGS,
+            tag_hook=_refuse_tag,
+        )
+        _check_item(value)
+        again = cbor2.dumps(value)
+        if policy.cbor_key_order == "canonical" and again != cbor2.dumps(value, canonical=True):
+            raise ValueError("the keys of a map are not in canonical order")
+    except (cbor2.CBORError, ValueError, TypeError) as error:
+        raise DecodeError(code, f"not strict CBOR: {show(str(error))}", path=path) from None
+    # cbor2 does not tell how much it read, and reads heads that are longer than need be; its own spelling of the
+    # value, the shortest, answers both.
+    if not data.startswith(again):
+        raise DecodeError(code, "not strict CBOR: a head is longer than necessary", path=path)
+    return value, len(again)
+
+
+def _check_item(value: object) -> None:
+    if isinstance(value, dict):
+        for key, member in cast("dict[object, object]", value).items():
+            if type(key) is not str and type(key) is not int:
+                raise ValueError("a map key is neither an integer nor a text")
+            _check_item(key)
+            _check_item(member)
+    elif isinstance(value, list):
+        for member in cast("list[object]", value):
+            _check_item(member)
+    elif isinstance(value, int):
+        if not -_INT64 <= value < _INT64:
+            raise ValueError("an integer needs more than 64 bits")
+    elif not isinstance(value, (bytes, str)) and value is not None:
+        raise ValueError("a float, undefined or another simple value")

@@ -1,0 +1,99 @@
+"""The knobs of the WebAuthn rules: size limits, and one named policy for each point where RPs rightly differ.
+
+A policy says what to do where the specification leaves a choice or where strict reading and real clients
+disagree. It never switches a rule of the specification off; names that begin with ``danger_`` weaken security.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes that are refused before any work is spent on them.
+
+    The defaults leave room for the largest honest input: an ML-DSA-87 key is 2592 bytes, its signature 4627.
+
+    Attributes:
+        json_bytes: A whole response, as UTF-8.
+        client_data_bytes: ``clientDataJSON``, decoded.
+        attestation_object_bytes: ``attestationObject``, decoded.
+        authenticator_data_bytes: ``authenticatorData``, decoded, also inside an attestation object.
+        signature_bytes: ``signature``, decoded.
+        certificates: Number of certificates in one attestation statement.
+        certificate_bytes: One certificate, DER.
+        transports: Number of transports in one response.
+        transport_characters: One transport.
+        extensions: Number of client extension results in one response.
+        statements: Number of statements in one compound attestation.
+    """
+
+    json_bytes: int = 131_072
+    client_data_bytes: int = 8_192
+    attestation_object_bytes: int = 65_536
+    authenticator_data_bytes: int = 8_192
+    signature_bytes: int = 8_192
+    certificates: int = 8
+    certificate_bytes: int = 16_384
+    transports: int = 32
+    transport_characters: int = 32
+    extensions: int = 32
+    statements: int = 8
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do where WebAuthn leaves the choice to the Relying Party. Every name also works in vector files.
+
+    Attributes:
+        limits: Sizes that are refused.
+        sign_count_regression: What a counter that did not grow does. ``reject_single_device`` refuses it for
+            credentials that cannot be backed up, where it hints at a clone, and reports it for the others and
+            for unknown ones: synced passkeys have no common counter.
+        backup_eligibility_change: ``reject`` because BE never changes for a credential; ``report`` for
+            servers whose users' password managers changed it. An unknown stored value is learnt.
+        unsolicited_extensions: Outputs of extensions that were not asked for. ``ignore`` because authenticators
+            do send them and the specification has RPs cope.
+        client_data_encoding: ``decode`` strips a byte order mark and reads malformed UTF-8 as U+FFFD, as the
+            specification's UTF-8 decode does; ``strict`` refuses both.
+        client_data_token_binding: ``ignore`` because the member is reserved; ``refuse`` refuses a status of
+            ``present``.
+        cbor_key_order: ``any`` because real authenticators differ; ``canonical`` demands CTAP2's order.
+        cbor_max_depth: Nested containers, each counted. 6, because a compound statement with x5c needs 5.
+            CTAP2's own limit is 4.
+        unknown_statement_members: Members of an attestation statement that its format does not define.
+            ``ignore`` because Apple's devices send an ``alg``.
+        authenticator_attachment: ``hint`` because clients omit or guess it; ``enforce`` demands the one that was
+            asked for.
+        min_credential_id_bytes: 1, the least that identifies anything. CTAP2 credentials have 16 or more.
+        danger_allow_rs1: Let RSASSA-PKCS1-v1_5 with SHA-1 be configured. Only old TPMs still need it.
+    """
+
+    limits: Limits = Limits()
+    sign_count_regression: Literal["reject_single_device", "reject", "report"] = "reject_single_device"
+    backup_eligibility_change: Literal["reject", "report"] = "reject"
+    unsolicited_extensions: Literal["ignore", "refuse"] = "ignore"
+    client_data_encoding: Literal["decode", "strict"] = "decode"
+    client_data_token_binding: Literal["ignore", "refuse"] = "ignore"
+    cbor_key_order: Literal["any", "canonical"] = "any"
+    cbor_max_depth: int = 6
+    unknown_statement_members: Literal["ignore", "refuse"] = "ignore"
+    authenticator_attachment: Literal["hint", "enforce"] = "hint"
+    min_credential_id_bytes: int = 1
+    danger_allow_rs1: bool = False
+
+
+DEFAULT_POLICY = Policy()
+
+
+def conformance() -> Policy:
+    """The strict forms that conformance suites ask for and that some honest clients do not meet."""
+    return Policy(
+        sign_count_regression="reject",
+        client_data_encoding="strict",
+        client_data_token_binding="refuse",
+        cbor_key_order="canonical",
+        cbor_max_depth=4,
+        unknown_statement_members="refuse",
+        authenticator_attachment="enforce",
+        min_credential_id_bytes=16,
+    )
