@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -38,10 +38,12 @@ from .webauthn.options import (
     Requirement,
 )
 from .webauthn.origins import check_origin, check_rp_id, is_within
-from .webauthn.policy import DEFAULT_POLICY, Policy
+from .webauthn.policy import DEFAULT_POLICY, Policy, check_choices
 from .webauthn.registration import VerifiedRegistration, verify_registration
 from .webauthn.responses import AuthenticationResponse, RegistrationResponse
 from .webauthn.trail import Trail
+
+_V = TypeVar("_V")
 
 _CHALLENGE_BYTES: Final = 32
 _CHALLENGE_RANGE: Final = (
@@ -118,11 +120,9 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
                 RP ID does not cover, no origin at all, or an algorithm that is unknown.
         """
         check_rp_id(self.id)
+        check_choices(self)
         for name in ("origins", "related_origins", "top_origins", "algorithms"):
-            given = getattr(self, name)
-            if isinstance(given, str):
-                raise ConfigurationError(f"{name} is a sequence of strings, not one string", path=name)
-            msgspec.structs.force_setattr(self, name, tuple(given))
+            msgspec.structs.force_setattr(self, name, _several(getattr(self, name), name))
         self._check_origins(self.origins)
         if not self.origins:
             raise ConfigurationError("at least one origin is needed", path="origins")
@@ -199,7 +199,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 
         Spec: #sctn-registering-a-new-credential, #dictionary-makecredentialoptions
         """
-        now = now or datetime.now(UTC)
+        now = _aware(now)
         resident_key, user_verification = _demands(preset, resident_key, user_verification)
         if extensions is None or isinstance(extensions, Mapping):
             extensions = RegistrationExtensions.from_dict(extensions or {})
@@ -236,9 +236,9 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             authenticator_attachment=attachment,
             resident_key=resident_key,
             user_verification=user_verification,
-            hints=tuple(hints),
+            hints=_several(hints, "hints"),
             attestation=attestation or self.attestation,
-            attestation_formats=tuple(attestation_formats),
+            attestation_formats=_several(attestation_formats, "attestation_formats"),
             extensions=extensions,
             mediation=mediation,
         )
@@ -267,6 +267,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             exclude_credentials=tuple(descriptor.id for descriptor in excluded),
             credential_name=credential_name,
         )
+        check_choices(state)
         return RegistrationStart(options=options, state=state)
 
     def authentication_options(
@@ -307,7 +308,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 
         Spec: #sctn-verifying-assertion, #dictionary-assertion-options
         """
-        now = now or datetime.now(UTC)
+        now = _aware(now)
         sole = preset is not None and preset.usage == "sole_factor"
         if require_trusted_user_verification and user_verification is None and preset is None:
             user_verification = "required"
@@ -325,7 +326,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             timeout_ms=timeout,
             allow_credentials=allowed,
             user_verification=user_verification,
-            hints=tuple(hints),
+            hints=_several(hints, "hints"),
             extensions=extensions,
             mediation=mediation,
         )
@@ -351,6 +352,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             appid=extensions.appid,
             require_trusted_user_verification=require_trusted_user_verification or sole,
         )
+        check_choices(state)
         return AuthenticationStart(options=options, state=state)
 
     def parse_registration(self, body: bytes | str | Mapping[str, Any]) -> RegistrationResponse:
@@ -387,8 +389,8 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 
         Spec: #sctn-registering-a-new-credential
         """
-        _check_binding(state, user_id, binding)
-        now = now or datetime.now(UTC)
+        _check_begun(state, RegistrationState, user_id, binding)
+        now = _aware(now)
         if not isinstance(response, RegistrationResponse):
             response = RegistrationResponse.parse(response, self.policy)
         verified: VerifiedRegistration = verify_registration(
@@ -432,30 +434,48 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 
         Spec: #sctn-verifying-assertion
         """
-        _check_binding(state, user_id, binding)
+        _check_begun(state, AuthenticationState, user_id, binding)
         if not isinstance(response, AuthenticationResponse):
             response = AuthenticationResponse.parse(response, self.policy)
-        return verify_authentication(
-            response, state, credential, now=now or datetime.now(UTC), policy=self.policy, trail=trail
-        )
+        return verify_authentication(response, state, credential, now=_aware(now), policy=self.policy, trail=trail)
 
     def _ceremony_origins(self, origins: Sequence[str] | None) -> tuple[str, ...]:
         if origins is None:
             return (*self.origins, *self.related_origins)
-        if isinstance(origins, str) or not origins:
-            raise ConfigurationError("origins is a sequence of at least one origin", path="origins")
-        self._check_origins(origins)
-        return tuple(origins)
+        several = _several(origins, "origins")
+        if not several:
+            raise ConfigurationError("at least one origin is needed", path="origins")
+        self._check_origins(several)
+        return several
 
 
-def _check_binding(
-    state: RegistrationState | AuthenticationState, user_id: str | None, binding: bytes | str | None
+def _check_begun(
+    state: RegistrationState | AuthenticationState,
+    kind: type[RegistrationState] | type[AuthenticationState],
+    user_id: str | None,
+    binding: bytes | str | None,
 ) -> None:
-    if state.user_id == user_id and state.binding is None and binding is None:
-        return
-    hashed = _hashed(binding) or b""
-    if state.user_id != user_id or not compare_digest(state.binding or b"", hashed):
-        raise ChallengeError(Code.CHALLENGE_UNKNOWN, "the ceremony was not begun here")
+    """Returns only when the state is of this ceremony, and of the one that this user and this binding began."""
+    if isinstance(state, kind) and state.user_id == user_id:
+        if state.binding is None and binding is None:
+            return
+        if compare_digest(state.binding or b"", _hashed(binding) or b""):
+            return
+    raise ChallengeError(Code.CHALLENGE_UNKNOWN, "this ceremony was not begun here")
+
+
+def _aware(now: datetime | None) -> datetime:
+    if now is None:
+        return datetime.now(UTC)
+    if now.tzinfo is None:
+        raise ConfigurationError("now is a time with its zone", path="now")
+    return now
+
+
+def _several(values: Sequence[_V], name: str) -> tuple[_V, ...]:
+    if isinstance(values, str):
+        raise ConfigurationError("a sequence of strings, not one string", path=name)
+    return tuple(values)
 
 
 def _hashed(binding: bytes | str | None) -> bytes | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import Code, ConfigurationError, UntrustedError
 from ..webauthn.attestation import AttestationResult
+from ..webauthn.policy import check_choices
 
 
 class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     require_trusted: bool = False
 
     def __post_init__(self) -> None:
+        """Raises ConfigurationError for a demand that nothing can meet, or an anchor that is no certificate."""
+        check_choices(self)
         if self.require_trusted and not self.anchors:
             raise ConfigurationError(
                 "require_trusted needs anchors: without any, nothing is ever trusted", path="trust"

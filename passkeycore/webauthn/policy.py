@@ -4,9 +4,38 @@ A policy says what to do where the specification leaves a choice or where strict
 disagree. It never switches a rule of the specification off; names that begin with ``danger_`` weaken security.
 """
 
-from typing import Literal
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
+
+from ..errors import ConfigurationError
+
+
+def check_choices(settings: msgspec.Struct) -> None:
+    """Returns only when every member that is declared as a choice of words holds one of them.
+
+    Type checkers see a typing error in a word; a program that runs without one must not weaken a rule by it.
+
+    Raises:
+        ConfigurationError: Otherwise.
+    """
+    for kind in type(settings).__mro__:
+        for name, annotation in getattr(kind, "__annotations__", {}).items():
+            choices = _choices(annotation)
+            if choices and getattr(settings, name) not in choices:
+                raise ConfigurationError(f"{getattr(settings, name)!a} is not one of {choices}", path=name)
+
+
+def _choices(annotation: Any) -> tuple[object, ...]:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return get_args(annotation)
+    if origin is Union or origin is UnionType:
+        parts = get_args(annotation)
+        words = tuple(word for part in parts for word in _choices(part))
+        return (*words, None) if words and type(None) in parts else words
+    return ()
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +109,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     authenticator_attachment: Literal["hint", "enforce"] = "hint"
     min_credential_id_bytes: int = 1
     danger_allow_rs1: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a word that is not one of the choices."""
+        check_choices(self)
 
 
 DEFAULT_POLICY = Policy()
