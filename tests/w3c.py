@@ -156,6 +156,7 @@ def make_case(vector: Vector, draw: Draw, authority: "Authority") -> dict[str, A
                 signature=base64url(signature),
             ),
             "time": TIME,
+            "allow_credentials": [base64url(credential_id)],  # without it the response had to name the user
             "expect": {"ok": True},
         },
     }

@@ -134,10 +134,18 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
                 for relative_name in tbs.subject
                 for attribute in relative_name.as_list()
             ),
-            public_key=_public_key(asn1.encode_der(tbs.public_key)),
+            public_key=_public_key(_encoded(tbs.public_key)),
             extensions=extensions,
             ca=None if constraints is None else decode_der(_BasicConstraints, constraints.value).ca,
         )
+
+
+def _encoded(element: asn1.TLV) -> bytes:
+    # asn1.encode_der() writes a TLV only since cryptography 50.
+    size = len(element.data)
+    octets = (size.bit_length() + 7) // 8
+    length = bytes([size]) if size < 128 else bytes([0x80 | octets]) + size.to_bytes(octets, "big")
+    return element.tag_bytes + length + bytes(element.data)
 
 
 def _public_key(spki: bytes) -> object:
