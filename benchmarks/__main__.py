@@ -1,0 +1,53 @@
+"""The command line: which benchmarks to run, for how long, and where the figures go."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from . import authentication, imports, registration, threads, trail
+from .peers import Peer, installed
+from .report import Section, versions
+
+_SECTIONS: Final[Mapping[str, Callable[[int, Mapping[str, Peer]], Section]]] = {
+    "authentication": authentication.run,
+    "registration": registration.run,
+    "imports": imports.run,
+    "threads": threads.run,
+    "trail": trail.run,
+}
+_ROUNDS: Final = 300
+_QUICK_ROUNDS: Final = 30
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the benchmarks that `arguments` name (None: the command line's). Reports; judges nobody."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(_SECTIONS)}; none: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds of interleaved batches ({_ROUNDS})")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds: a look, no measurement")
+    given = parser.parse_args(arguments)
+    names: list[str] = given.sections or list(_SECTIONS)
+    if unknown := [name for name in names if name not in _SECTIONS]:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(_SECTIONS)}")
+    rounds: int = (_QUICK_ROUNDS if given.quick else _ROUNDS) if given.rounds is None else given.rounds
+    if rounds < 1:
+        parser.error("--rounds is at least 1")
+
+    peers, environment = installed(), versions()
+    print(", ".join(f"{name} {value or 'not installed'}" for name, value in environment.items()))
+    data: dict[str, Any] = {"versions": environment, "rounds": rounds, "sections": {}}
+    for name in dict.fromkeys(names):
+        section = _SECTIONS[name](rounds, peers)
+        print(f"\n== {section.title}, {rounds} rounds ==\n\n{section.text}", flush=True)
+        data["sections"][name] = section.data
+    if given.json is not None:
+        given.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

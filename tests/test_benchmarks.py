@@ -1,0 +1,158 @@
+"""The benchmarks run, and what they time verifies. Nothing here looks at a duration."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+
+from benchmarks.__main__ import main
+from benchmarks.cases import (
+    ALGORITHMS,
+    AttestationName,
+    authentication_cases,
+    forget_keys,
+    registration_cases,
+    remember_keys,
+)
+from benchmarks.measure import Call, Contender, Series, estimate, interleave, overhead, ratio
+from benchmarks.peers import NAMES, Peer, installed
+from benchmarks.report import table, verdict
+from benchmarks.trail import count_tests
+from passkeycore import RegistrationOutcome, VerifiedAuthentication
+from passkeycore.webauthn.cose import ES256, PublicKey
+
+ATTESTATIONS: Sequence[AttestationName] = get_args(AttestationName)
+SECTIONS = ("authentication", "registration", "imports", "threads", "trail")
+
+
+@pytest.fixture(params=NAMES)
+def peer(request: pytest.FixtureRequest) -> Peer:
+    name: str = request.param
+    peers = installed([name])
+    if not peers:
+        pytest.skip(f"{name} is not installed")
+    return peers[name]
+
+
+class TestCases:
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_ours_and_the_floor_verify(self, algorithm: int) -> None:
+        for case in authentication_cases(algorithm, 2):
+            outcome = case.ours()()
+            assert isinstance(outcome, VerifiedAuthentication)
+            assert outcome.credential.sign_count == 1
+            case.floor()()
+            case.load_and_floor()()
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_the_floor_checks_the_signature(self, algorithm: int) -> None:
+        case, other = authentication_cases(algorithm, 2)
+        for call in (other.floor(), other.load_and_floor()):
+            verify: Any = call
+            arguments = [case.signature if part == other.signature else part for part in verify.args]
+            assert arguments != list(verify.args)
+            with pytest.raises(InvalidSignature):
+                verify.func(*arguments)
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_peers_verify(self, algorithm: int, peer: Peer) -> None:
+        if not peer.supports(algorithm):
+            pytest.skip(f"no {ALGORITHMS[algorithm]}")
+        for case in authentication_cases(algorithm, 2):
+            assert peer.authentication(case)() is not None
+
+    @pytest.mark.parametrize("attestation", ATTESTATIONS)
+    def test_registrations_verify(self, attestation: AttestationName) -> None:
+        for case in registration_cases(attestation, 2):
+            outcome = case.ours()()
+            assert isinstance(outcome, RegistrationOutcome)
+            assert outcome.credential.public_key == case.cose_key
+            assert outcome.attestation.format == attestation.split()[0]
+            assert bool(outcome.attestation.trust_path) == attestation.endswith("x5c")
+
+    @pytest.mark.parametrize("attestation", ATTESTATIONS)
+    def test_peers_register(self, attestation: AttestationName, peer: Peer) -> None:
+        for case in registration_cases(attestation, 2):
+            assert peer.registration(case)() is not None
+
+    def test_keys_are_new_after_forgetting_and_known_after_remembering(self) -> None:
+        cases = authentication_cases(ES256, 3)
+        assert len({case.cose_key for case in cases}) == 3
+        before = [PublicKey.parse(case.cose_key) for case in cases]
+        remember_keys(cases)
+        assert all(PublicKey.parse(case.cose_key) is old for case, old in zip(cases, before, strict=True))
+        forget_keys()
+        assert all(PublicKey.parse(case.cose_key) is not old for case, old in zip(cases, before, strict=True))
+
+    def test_a_verification_has_tests_of_the_trail(self) -> None:
+        tests, passes = count_tests(authentication_cases(ES256, 1)[0])
+        assert tests > 10
+        assert passes > 1
+
+
+class TestMeasure:
+    def test_every_round_runs_every_contender_in_a_changing_order(self) -> None:
+        log: list[str] = []
+
+        def noting(name: str) -> Call:
+            return lambda: log.append(name)
+
+        contenders = [
+            Contender("a", lambda: [noting("a")] * 3, lead_in=1),
+            Contender("b", lambda: [noting("b")] * 2),
+        ]
+        series = interleave(contenders, 20, lambda: log.append("|"))
+        rounds = "".join(log).split("|")[1:]
+        assert set(rounds) == {"aaabb", "bbaaa"}
+        assert {name: len(one.samples) for name, one in series.items()} == {"a": 40, "b": 40}
+        assert len(rounds) > 20, "the first rounds are thrown away"
+
+    def test_statistics(self) -> None:
+        floor, ours = Series([1000, 1000, 3000, 1000, 1000]), Series([2000, 2000, 2000, 9000, 2000])
+        assert (floor.median_us, ours.median_us) == (1.0, 2.0)
+        assert ratio(ours, floor) == (2.0, 2 / 3, 9.0)
+        assert overhead(ours, floor, floor).value == 1.0
+        assert estimate(float, ours) == (2.0, 2.0, 9.0)
+        assert ours.quartiles_us == (2.0, 5.5)
+
+    def test_report(self) -> None:
+        assert table(("a", "bb"), [("ccc", "d")]) == "a    bb\n---  --\nccc   d"
+        assert [verdict(0.1, 0.12), verdict(0.1, 2.5, at_least=True), verdict(0.1, None)] == [
+            "0.12 reached",
+            "2.5 missed",
+            "-",
+        ]
+
+
+class TestCommand:
+    @pytest.mark.parametrize("section", SECTIONS)
+    def test_each_section_reports(self, section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        written = tmp_path / "figures.json"
+        assert main([section, "--rounds", "2", "--json", str(written)]) == 0
+        assert f"== {section}, 2 rounds ==" in capsys.readouterr().out
+        figures = json.loads(written.read_text())
+        assert figures["rounds"] == 2
+        assert figures["versions"]["cryptography"]
+        assert set(figures["sections"]) == {section}
+        for one in figures["sections"][section]["series"].values():
+            assert 0 < one["lower_quartile_us"] <= one["median_us"] <= one["upper_quartile_us"]
+
+    def test_a_peer_that_is_not_installed_is_said_to_be_so(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for package in ("webauthn", "fido2"):
+            monkeypatch.setitem(sys.modules, package, None)
+        assert installed() == {}
+        assert main(["authentication", "registration", "--rounds", "1"]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("ES256 ", "none "))]
+        assert [line.count("not installed") for line in lines[:1] + lines[-1:]] == [2, 2]
+
+    @pytest.mark.parametrize("arguments", [["nonsense"], ["--rounds", "-1"], ["--rounds", "0"], ["--rounds", "x"]])
+    def test_misuse(self, arguments: list[str]) -> None:
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        assert exit.value.code == 2
