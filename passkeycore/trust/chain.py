@@ -35,7 +35,7 @@ def store_of(anchors: tuple[bytes, ...]) -> crypto.X509Store:
     store.set_flags(_NO_CHECK_TIME | crypto.X509StoreFlags.PARTIAL_CHAIN)
     for der in anchors:
         try:
-            store.add_cert(crypto.load_certificate(crypto.FILETYPE_ASN1, der))
+            store.add_cert(_certificate(der))
         except (crypto.Error, ValueError):
             raise ConfigurationError("a trust anchor is not a certificate in DER", path="trust.anchors") from None
     return store
@@ -50,7 +50,7 @@ def verified_path(path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: date
         PathError: There is none.
     """
     try:
-        leaf, *others = [crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in path]
+        leaf, *others = [_certificate(der) for der in path]
         if path[0] in anchors:  # a pinned attestation certificate is its own anchor
             chain = [leaf]
         else:
@@ -62,6 +62,13 @@ def verified_path(path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: date
     except (crypto.Error, ValueError) as error:
         raise PathError(f"a certificate that cannot be read ({type(error).__name__})") from None
     return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain)
+
+
+def _certificate(der: bytes) -> crypto.X509:
+    certificate = crypto.load_certificate(crypto.FILETYPE_ASN1, der)
+    if crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) != der:  # OpenSSL skips what follows a certificate
+        raise ValueError
+    return certificate
 
 
 def _check(certificate: crypto.X509, now: datetime, position: int, *, is_anchor: bool) -> None:

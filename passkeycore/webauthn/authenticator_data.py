@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from ..errors import Code, DecodeError, VerificationError
-from .encoding import check_size, decode_cbor_prefix
+from .encoding import CBOR, check_size, decode_cbor_prefix, decode_key_map
 from .extensions import AuthenticatorExtensionOutputs
 from .policy import DEFAULT_POLICY, Policy
 from .trail import Trail
@@ -47,11 +47,13 @@ class AttestedCredentialData(msgspec.Struct, frozen=True, kw_only=True):
         aaguid: The authenticator's model; zeros when it does not tell. Proven only by trusted attestation.
         credential_id: As it stands there, of any length that fits.
         public_key: The COSE_Key, exactly as it stands there.
+        cose_key: The same, decoded; not yet judged.
     """
 
     aaguid: UUID
     credential_id: bytes
     public_key: bytes
+    cose_key: CBOR
 
 
 class AuthenticatorData(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,12 +138,19 @@ def _attested(raw: bytes, policy: Policy, path: str) -> tuple[AttestedCredential
     end = start + int.from_bytes(raw[start - 2 : start], "big")
     if len(raw) < end:
         raise _invalid("the credential id is cut off", path)
-    key = raw[end:]
-    _, length = decode_cbor_prefix(key, path, policy, Code.PUBLIC_KEY_MALFORMED)
+    cose_key, key_end = decode_key_map(raw, end, path, policy)
     attested = AttestedCredentialData(
-        aaguid=UUID(bytes=raw[_HEADER : start - 2]), credential_id=raw[start:end], public_key=key[:length]
+        aaguid=_aaguid(raw[_HEADER : start - 2]),
+        credential_id=raw[start:end],
+        public_key=raw[end:key_end],
+        cose_key=cose_key,
     )
-    return attested, end + length
+    return attested, key_end
+
+
+@lru_cache(maxsize=1024)  # there are few models, and a UUID costs more than all the rest of the parsing
+def _aaguid(raw: bytes) -> UUID:
+    return UUID(bytes=raw)
 
 
 def _invalid(message: str, path: str) -> DecodeError:

@@ -55,8 +55,9 @@ class CollectedClientData(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         check_size(len(raw), policy.limits.client_data_bytes, _PATH)
         # msgspec takes the last of two equal members, and sees through an escaped name. So it may read the text
         # only where no name can hide: nothing is escaped, and there are no more quotes than the members need that
-        # it found, or else each name stands exactly as often as allowed.
-        if raw.find(b"\\") < 0:
+        # it found, or else each name stands exactly as often as allowed. It also skips malformed UTF-8 in members
+        # that it does not look for.
+        if raw.find(b"\\") < 0 and (policy.client_data_encoding != "strict" or raw.isascii()):
             try:
                 wire = _DECODER.decode(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

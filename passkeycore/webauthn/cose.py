@@ -8,7 +8,7 @@ Spec: #sctn-alg-identifier
 
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
 from ..errors import Code, DecodeError, SignatureError, UnsupportedError, VerificationError
-from .encoding import decode_cbor
+from .encoding import CBOR, decode_key_map
 
 ES256: Final = -7
 EDDSA: Final = -8
@@ -59,23 +59,48 @@ class _Verifier(Protocol):
 
 
 class _Curve(msgspec.Struct, frozen=True):
-    """One curve: its COSE number, the bytes of one coordinate or key, its prime, and what `cryptography` calls it.
+    """One curve: its COSE number, the bytes of one coordinate or key, its prime and its coefficients.
 
-    For the Edwards curves `small_order` has the y coordinates of every point whose order divides the cofactor.
+    Weierstrass curves are y*y = x*x*x + a*x + b, and `implementation` is what `cryptography` calls them. Edwards curves
+    are a*x*x + y*y = 1 + b*x*x*y*y, and `small_order` has the y coordinates of the points whose order divides the
+    cofactor.
     """
 
     id: int
     size: int
     prime: int
+    a: int
+    b: int
     implementation: ec.EllipticCurve | None = None
     small_order: frozenset[int] = frozenset()
-    d: int = 0
 
 
-_P256 = _Curve(1, 32, 2**256 - 2**224 + 2**192 + 2**96 - 1, ec.SECP256R1())
-_P384 = _Curve(2, 48, 2**384 - 2**128 - 2**96 + 2**32 - 1, ec.SECP384R1())
-_P521 = _Curve(3, 66, 2**521 - 1, ec.SECP521R1())
-_SECP256K1 = _Curve(8, 32, 2**256 - 2**32 - 977, ec.SECP256K1())
+# NIST SP 800-186, sections 3.2.1.3 to 3.2.1.5; SEC 2, section 2.4.1.
+_P256 = _Curve(
+    1,
+    32,
+    2**256 - 2**224 + 2**192 + 2**96 - 1,
+    -3,
+    0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B,
+    ec.SECP256R1(),
+)
+_P384 = _Curve(
+    2,
+    48,
+    2**384 - 2**128 - 2**96 + 2**32 - 1,
+    -3,
+    0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF,
+    ec.SECP384R1(),
+)
+_P521 = _Curve(
+    3,
+    66,
+    2**521 - 1,
+    -3,
+    0x51953EB9618E1C9A1F929A21A0B68540EEA2DA725B99B315F3B8B489918EF109E156193951EC7E937B1652C0BD3BB1BF073573DF883D2C34F1EF451FD46B503F00,
+    ec.SECP521R1(),
+)
+_SECP256K1 = _Curve(8, 32, 2**256 - 2**32 - 977, 0, 7, ec.SECP256K1())
 _Q25519: Final = 2**255 - 19
 _Q448: Final = 2**448 - 2**224 - 1
 # RFC 7748, section 7, and RFC 8032: on these points one fixed signature verifies many messages or all.
@@ -84,11 +109,11 @@ _CURVE25519 = _Curve(
     6,
     32,
     _Q25519,
-    None,
-    frozenset({0, 1, _Q25519 - 1, _Y8, _Q25519 - _Y8}),
+    -1,
     -121665 * pow(121666, -1, _Q25519),
+    small_order=frozenset({0, 1, _Q25519 - 1, _Y8, _Q25519 - _Y8}),
 )
-_CURVE448 = _Curve(7, 57, _Q448, None, frozenset({0, 1, _Q448 - 1}), -39081)
+_CURVE448 = _Curve(7, 57, _Q448, 1, -39081, small_order=frozenset({0, 1, _Q448 - 1}))
 
 
 class Algorithm(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,16 +197,23 @@ class PublicKey:
 
     Attributes:
         algorithm: The row of `ALGORITHMS` that the key is bound to.
-        key: The key, as `cryptography` has it.
     """
 
-    __slots__ = ("_parameters", "_verifier", "algorithm", "key")
+    __slots__ = ("_key", "_parameters", "_point", "algorithm")
 
-    def __init__(self, algorithm: Algorithm, key: object) -> None:
+    def __init__(self, algorithm: Algorithm, key: object = None, point: bytes = b"") -> None:
         self.algorithm = algorithm
-        self.key = key
-        self._verifier: _Verifier = key  # type: ignore[assignment]  # each of cryptography's key types verifies
+        self._key: _Verifier | None = key  # type: ignore[assignment]  # each of cryptography's key types verifies
+        self._point = point  # an elliptic curve point, checked, where there is no key yet
         self._parameters = _parameters(algorithm.id)
+
+    @property
+    def key(self) -> "_Verifier":
+        """The key, as `cryptography` has it."""
+        key = self._key
+        if key is None:
+            key = self._key = cast("_Verifier", _ec2_key(self.algorithm, self._point))
+        return key
 
     @staticmethod
     def parse(cose_key: bytes) -> "PublicKey":
@@ -190,16 +222,48 @@ class PublicKey:
         Remembers the 4096 keys last used, by their bytes: a key that signs in again is not parsed again.
 
         Raises:
-            DecodeError: `public_key_malformed`: not strict CBOR, a parameter that is missing, unknown or of the
-                wrong type or length, or a curve or key type that is not the algorithm's. `too_large`: an RSA
-                modulus of more than 8192 bits.
+            DecodeError, UnsupportedError, VerificationError: As `load`; `public_key_malformed` also for what is not
+                strict CBOR.
+
+        Spec: #sctn-encoded-credPubKey-examples, #sctn-alg-identifier
+        """
+        return _parse(cose_key)
+
+    @staticmethod
+    def load(members: CBOR) -> "PublicKey":
+        """The key with these `members` of a COSE_Key, for use at once.
+
+        It leaves out one check, that an Edwards key is a point of its curve: no signature verifies under such a key.
+
+        Raises:
+            DecodeError: `public_key_malformed`: no map, a parameter that is missing, unknown or of the wrong type or
+                length, or a curve or key type that is not the algorithm's. `too_large`: an RSA modulus of more than
+                8192 bits.
             UnsupportedError: `algorithm_unsupported`.
             VerificationError: `public_key_invalid`: not a point of its curve, not in its only form, or
                 impossible RSA numbers. `public_key_weak`: RSA under 2048 bits, an Edwards point of small order.
 
         Spec: #sctn-encoded-credPubKey-examples, #sctn-alg-identifier
         """
-        return _parse(cose_key)
+        algorithm, known = _algorithm_of(members)
+        return PublicKey(algorithm, _KEY_TYPES[algorithm.key_type].load(algorithm, known))
+
+    @staticmethod
+    def check(members: CBOR) -> "PublicKey":
+        """The key with these `members` of a COSE_Key, after every check, for registration.
+
+        `cryptography` makes a key of an elliptic curve point only when it is used: without an attestation statement
+        nobody uses it, and it would be a third of the cost of a registration.
+
+        Raises:
+            DecodeError, UnsupportedError, VerificationError: As `load`; also for an Edwards key off its curve.
+        """
+        algorithm, known = _algorithm_of(members)
+        if algorithm.key_type == _EC2:
+            return PublicKey(algorithm, point=_ec2_point(algorithm, known, on_curve=True))
+        if algorithm.key_type == _OKP:
+            _check_edwards(algorithm, known)
+        return PublicKey(algorithm, _KEY_TYPES[algorithm.key_type].load(algorithm, known))
 
     @staticmethod
     def bind(algorithm_id: int, key: object, *, allow_rs1: bool = False) -> "PublicKey | None":
@@ -226,7 +290,7 @@ class PublicKey:
         Spec: #sctn-signature-attestation-types
         """
         try:
-            self._verifier.verify(signature, message, *self._parameters)
+            (self._key or self.key).verify(signature, message, *self._parameters)
         except InvalidSignature:
             raise SignatureError(
                 Code.SIGNATURE_INVALID,
@@ -243,7 +307,13 @@ def _parameters(algorithm_id: int) -> tuple[object, ...]:
 
 @lru_cache(maxsize=4096)
 def _parse(cose_key: bytes) -> PublicKey:
-    members: object = _flat_map(cose_key) or decode_cbor(cose_key, _PATH, code=Code.PUBLIC_KEY_MALFORMED)
+    members, end = decode_key_map(cose_key, 0, _PATH)
+    if end != len(cose_key):
+        raise _malformed("there are bytes after the COSE_Key")
+    return PublicKey.load(members)
+
+
+def _algorithm_of(members: CBOR) -> tuple[Algorithm, "_Members"]:
     if not isinstance(members, dict):
         raise _malformed("a COSE_Key is a map")
     id = members.get(_ALG)
@@ -258,70 +328,7 @@ def _parse(cose_key: bytes) -> PublicKey:
         raise _malformed(f"the key type is not the one of {algorithm.name}")
     if members.keys() != _LABELS[algorithm.key_type]:
         raise _malformed(f"the parameters are not exactly those of {algorithm.name}")
-    return PublicKey(algorithm, _KEY_TYPES[algorithm.key_type].load(algorithm, members))
-
-
-def _flat_map(data: bytes) -> dict[int | str, object] | None:
-    """What `decode_cbor` answers for a map of integers to integers and byte strings; None for anything else.
-
-    Every honest COSE_Key is such a map, and reading it here costs a third: it is what a key costs that is new.
-    """
-    members: dict[int | str, object] = {}
-    label: int | None = None
-    position, end = 1, len(data)
-    try:
-        for _ in range(2 * (data[0] - 0xA0)):
-            head = data[position]
-            position += 1
-            major, value = head >> 5, head & 31
-            if value >= 24:
-                if value > 25:
-                    return None
-                size = value - 23
-                value = int.from_bytes(data[position : position + size], "big")
-                position += size
-                if value < (24 if size == 1 else 256):
-                    return None
-            item: int | bytes
-            if major == 0:
-                item = value
-            elif major == 1:
-                item = -1 - value
-            elif major == 2:
-                item = data[position : position + value]
-                position += value
-            else:
-                return None
-            if label is None:
-                if major == 2 or item in members:
-                    return None
-                label = item  # type: ignore[assignment]  # not bytes, as just checked
-            else:
-                members[label] = item
-                label = None
-    except IndexError:
-        return None
-    return members if position == end and data[0] < 0xB8 else None
-
-
-def check_on_curve(public_key: PublicKey) -> None:
-    """Returns only when an Edwards key is a point of its curve; every other type was checked when it was parsed.
-
-    Apart from `PublicKey.parse`, because it costs half a verification and `cryptography` refuses every signature
-    under such a key anyway: registration asks, authentication need not.
-
-    Raises:
-        VerificationError: `public_key_invalid`.
-    """
-    curve, key = public_key.algorithm.curve, public_key.key
-    if curve is None or not isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
-        return
-    p, y = curve.prime, _edwards_y(key.public_bytes_raw())
-    # a*x*x + y*y = 1 + d*x*x*y*y with a = -1 for Ed25519 and 1 for Ed448, so a point exists when the quotient
-    # (y*y - 1) / (d*y*y - a) is a square, which its product is just as well.
-    a = -1 if isinstance(key, ed25519.Ed25519PublicKey) else 1
-    if _jacobi((y * y - 1) * (curve.d * y * y - a) % p, p) != 1:
-        raise _invalid("not a point of the curve")
+    return algorithm, members
 
 
 def _jacobi(n: int, m: int) -> int:
@@ -362,16 +369,38 @@ def _curve(algorithm: Algorithm, members: _Members) -> _Curve:
     return curve
 
 
-def _load_ec2(algorithm: Algorithm, members: _Members) -> object:
+def _ec2_point(algorithm: Algorithm, members: _Members, *, on_curve: bool) -> bytes:
+    """The uncompressed point, with both coordinates reduced; with `on_curve` also checked to be one of the curve."""
     curve = _curve(algorithm, members)
-    x, y = _string(members, _SECOND, curve.size), _string(members, _THIRD, curve.size)
+    x_bytes, y_bytes = _string(members, _SECOND, curve.size), _string(members, _THIRD, curve.size)
+    x, y, p = int.from_bytes(x_bytes, "big"), int.from_bytes(y_bytes, "big"), curve.prime
     # OpenSSL reduces a coordinate of x + p silently; then one key would have two encodings.
-    if int.from_bytes(x, "big") >= curve.prime or int.from_bytes(y, "big") >= curve.prime:
+    if x >= p or y >= p:
         raise _invalid("a coordinate is not reduced modulo the prime of the curve")
+    if on_curve and ((x * x + curve.a) * x + curve.b - y * y) % p:
+        raise _invalid("not a point of the curve")
+    return b"\x04" + x_bytes + y_bytes
+
+
+def _ec2_key(algorithm: Algorithm, point: bytes) -> ec.EllipticCurvePublicKey:
+    curve = algorithm.curve
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(curve.implementation, b"\x04" + x + y)  # type: ignore[arg-type]
+        return ec.EllipticCurvePublicKey.from_encoded_point(curve.implementation, point)  # type: ignore[union-attr, arg-type]
     except ValueError:
         raise _invalid("not a point of the curve") from None
+
+
+def _load_ec2(algorithm: Algorithm, members: _Members) -> object:
+    return _ec2_key(algorithm, _ec2_point(algorithm, members, on_curve=False))
+
+
+def _check_edwards(algorithm: Algorithm, members: _Members) -> None:
+    curve = _curve(algorithm, members)
+    p, y = curve.prime, _edwards_y(_string(members, _SECOND, curve.size))
+    # There is an x for this y when x*x = (y*y - 1) / (b*y*y - a) is a square, or when their product is: which takes
+    # half a verification to find out.
+    if y not in curve.small_order and _jacobi((y * y - 1) * (curve.b * y * y - curve.a) % p, p) != 1:
+        raise _invalid("not a point of the curve")
 
 
 def _load_okp(algorithm: Algorithm, members: _Members) -> object:

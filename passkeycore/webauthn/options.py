@@ -288,9 +288,13 @@ class _State(msgspec.Struct, frozen=True, kw_only=True, tag_field="ceremony"):
             DecodeError: `state_invalid`: another ceremony's state, another version, or no state at all.
         """
         try:
-            return msgspec.json.decode(text, type=cls)
+            # Read as either: only then does msgspec insist on the member that tells which.
+            state = msgspec.json.decode(text, type=RegistrationState | AuthenticationState)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise DecodeError(Code.STATE_INVALID, f"not a {cls.__name__}: {error}") from None
+        if not isinstance(state, cls):
+            raise DecodeError(Code.STATE_INVALID, f"not a {cls.__name__}, but the other ceremony's")
+        return state
 
 
 class RegistrationState(_State, frozen=True, kw_only=True, tag="registration"):

@@ -13,7 +13,7 @@ from ..errors import Code, CredentialExists, VerificationError
 from .attestation import FORMATS, AttestationCeremony, AttestationResult, Verify, verify_statement
 from .authenticator_data import check_authenticator_data, check_credential_id, rp_id_hash
 from .client_data import check_client_data
-from .cose import PublicKey, check_on_curve
+from .cose import PublicKey
 from .credential import CredentialRecord
 from .extensions import NO_OUTPUTS, AuthenticatorExtensionOutputs, ClientExtensionResults, check_solicited
 from .options import MINIMUM_ALGORITHMS_OF_CLIENTS, RegistrationState, check_time
@@ -101,7 +101,7 @@ def verify_registration(
             spec="#sctn-attested-credential-data",
         )
 
-    public_key = PublicKey.parse(attested.public_key)
+    public_key = PublicKey.check(attested.cose_key)
     algorithms = state.algorithms or MINIMUM_ALGORITHMS_OF_CLIENTS
     if trail is not None:
         trail.see("algorithm", algorithms, public_key.algorithm.id)
@@ -114,7 +114,6 @@ def verify_registration(
             actual=public_key.algorithm.id,
             spec=_SPEC,
         )
-    check_on_curve(public_key)
 
     if trail is not None:
         trail.see("attestation statement", sorted(formats), attestation_object.format)

@@ -13,12 +13,13 @@ import msgspec
 from ..errors import Code, DecodeError
 from .authenticator_data import AuthenticatorData
 from .client_data import CollectedClientData
-from .encoding import CBOR, check_size, decode_base64url, decode_cbor
+from .encoding import CBOR, check_size, decode_base64url, decode_cbor, decode_last_bytes
 from .extensions import NO_RESULTS, ClientExtensionResults
 from .policy import DEFAULT_POLICY, Policy
 from .wire import decode_json
 
 _ATTESTATION_OBJECT: Final = "response.attestationObject"
+_NO_STATEMENT: Final = b"\xa3cfmtdnonegattStmt\xa0hauthData"  # {"fmt": "none", "attStmt": {}, "authData":
 
 
 class AttestationObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,16 @@ class AttestationObject(msgspec.Struct, frozen=True, kw_only=True):
         """
         path = _ATTESTATION_OBJECT
         check_size(len(raw), policy.limits.attestation_object_bytes, path)
+        # Most registrations come without a statement, and clients write that in one way: equal bytes need no reader.
+        if raw.startswith(_NO_STATEMENT):
+            rest = decode_last_bytes(raw, len(_NO_STATEMENT))
+            if rest is not None:
+                return AttestationObject(
+                    raw=raw,
+                    format="none",
+                    statement={},
+                    authenticator_data=AuthenticatorData.parse(rest, policy, path + ".authData"),
+                )
         members = decode_cbor(raw, path, policy)
         if not isinstance(members, dict) or members.keys() != {"fmt", "attStmt", "authData"}:
             raise DecodeError(Code.CBOR_INVALID, "not a map of fmt, attStmt and authData", path=path)
