@@ -23,8 +23,7 @@ from passkeycore.testing import AttestationAuthority, b64url_decode, b64url_enco
 from passkeycore.webauthn.attestation.certificate import Certificate
 from passkeycore.webauthn.authenticator_data import AuthenticatorData
 from passkeycore.webauthn.client_data import CollectedClientData
-from passkeycore.webauthn.cose import PublicKey
-from passkeycore.webauthn.encoding import decode_key_map
+from passkeycore.webauthn.cose import PublicKey, decode_cose_key
 from passkeycore.webauthn.options import CreationOptions, RequestOptions
 from passkeycore.webauthn.responses import AttestationObject
 from tests.ceremony import HANDLE, NOW, client, record, relying_party
@@ -146,7 +145,7 @@ def test_a_changed_attestation_object(name: str, value: Any, data: st.DataObject
 @given(CBOR.map(cbor2.dumps) | st.binary(max_size=200) | mutations(RECORD.public_key) | mutations(ED25519.public_key))
 def test_any_public_key(data: bytes) -> None:
     key = only_passkey_errors(lambda: PublicKey.parse(data))
-    checked = only_passkey_errors(lambda: PublicKey.check(decode_key_map(data, 0, "x")[0]))
+    checked = only_passkey_errors(lambda: PublicKey.check(decode_cose_key(data, 0, "x")[0]))
     if key is not None:
         if checked is not None:
             assert checked.key.public_bytes_raw() if hasattr(key.key, "public_bytes_raw") else checked.key == key.key

@@ -13,7 +13,8 @@ from uuid import UUID
 import msgspec
 
 from ..errors import Code, DecodeError, VerificationError
-from .encoding import CBOR, check_size, decode_cbor_prefix, decode_key_map
+from .cose import decode_cose_key
+from .encoding import CBOR, check_size, decode_cbor_prefix
 from .extensions import AuthenticatorExtensionOutputs
 from .policy import DEFAULT_POLICY, Policy
 from .trail import Trail
@@ -138,7 +139,7 @@ def _attested(raw: bytes, policy: Policy, path: str) -> tuple[AttestedCredential
     end = start + int.from_bytes(raw[start - 2 : start], "big")
     if len(raw) < end:
         raise _invalid("the credential id is cut off", path)
-    cose_key, key_end = decode_key_map(raw, end, path, policy)
+    cose_key, key_end = decode_cose_key(raw, end, path, policy)
     attested = AttestedCredentialData(
         aaguid=_aaguid(raw[_HEADER : start - 2]),
         credential_id=raw[start:end],

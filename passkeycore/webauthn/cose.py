@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final, Protocol, TypeAlias, cast
 
+import cbor2
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
 from ..errors import Code, DecodeError, SignatureError, UnsupportedError, VerificationError
-from .encoding import CBOR, decode_key_map
+from .encoding import CBOR, decode_cbor_prefix
+from .policy import DEFAULT_POLICY, Policy
 
 ES256: Final = -7
 EDDSA: Final = -8
@@ -307,10 +309,69 @@ def _parameters(algorithm_id: int) -> tuple[object, ...]:
 
 @lru_cache(maxsize=4096)
 def _parse(cose_key: bytes) -> PublicKey:
-    members, end = decode_key_map(cose_key, 0, _PATH)
+    members, end = decode_cose_key(cose_key, 0, _PATH)
     if end != len(cose_key):
         raise _malformed("there are bytes after the COSE_Key")
     return PublicKey.load(members)
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    """The bytes around the values of a canonical COSE_Key of one algorithm: what is the same in every such key.
+
+    `first` and `second` are the labels of the one or two byte strings, `sizes` their lengths (0: there is no second).
+    """
+
+    prefix: bytes
+    infix: bytes
+    members: dict[int | str, CBOR]
+    first: int
+    second: int
+    sizes: tuple[int, int]
+
+
+def _frame(algorithm: Algorithm) -> _Frame:
+    members: dict[int | str, CBOR] = {_KTY: algorithm.key_type, _ALG: algorithm.id}
+    first, second = _FIRST, _SECOND
+    if algorithm.curve is not None:
+        members[_FIRST] = algorithm.curve.id
+        first, second = _SECOND, _THIRD
+        sizes = (algorithm.curve.size, algorithm.curve.size if algorithm.key_type == _EC2 else 0)
+    else:
+        sizes = (algorithm.key_bytes, 0) if algorithm.key_type == _AKP else (256, 3)  # RSA as TPMs make it
+    fixed = b"".join(cbor2.dumps(item) for pair in members.items() for item in pair)
+    strings = [
+        cbor2.dumps(label) + cbor2.dumps(bytes(size))[:-size] for label, size in zip((first, second), sizes) if size
+    ]
+    count = bytes([0xA0 + len(members) + len(strings)])
+    return _Frame(count + fixed + strings[0], b"".join(strings[1:]), members, first, second, sizes)
+
+
+# By the first 7 bytes, in which the algorithm stands.
+_FRAMES: Final = {frame.prefix[:7]: frame for frame in map(_frame, ALGORITHMS.values())}
+
+
+def decode_cose_key(data: bytes, start: int, path: str, policy: Policy = DEFAULT_POLICY) -> tuple[CBOR, int]:
+    """The CBOR data item that begins in `data` at `start`, a COSE_Key if honest, and where it ends.
+
+    Authenticators write a key in one way, so equal bytes around its values need no reader; anything else is for
+    `decode_cbor_prefix` to read and judge.
+
+    Raises:
+        DecodeError: `public_key_malformed`: see `decode_cbor_prefix`.
+    """
+    frame = _FRAMES.get(data[start : start + 7])
+    if frame is not None:
+        first = start + len(frame.prefix)
+        first_end = first + frame.sizes[0]
+        second = first_end + len(frame.infix)
+        end = second + frame.sizes[1]
+        if end <= len(data) and data.startswith(frame.prefix, start) and data.startswith(frame.infix, first_end):
+            members = {**frame.members, frame.first: data[first:first_end]}
+            if end != second:
+                members[frame.second] = data[second:end]
+            return members, end
+    value, length = decode_cbor_prefix(data[start:], path, policy, Code.PUBLIC_KEY_MALFORMED)
+    return value, start + length
 
 
 def _algorithm_of(members: CBOR) -> tuple[Algorithm, "_Members"]:

@@ -146,86 +146,11 @@ def _canonical(key: object) -> tuple[int, int, bytes]:
     return encoded[0] >> 5, len(encoded), encoded
 
 
-def decode_key_map(data: bytes, start: int, path: str, policy: Policy = DEFAULT_POLICY) -> tuple[CBOR, int]:
-    """The CBOR data item that begins in `data` at `start`, a COSE_Key if honest, and where it ends.
-
-    Every honest COSE_Key maps small integers to small integers and byte strings, and such a map is read here in a
-    third of the time. What is anything else, or may be wrong, `decode_cbor_prefix` reads and judges.
-
-    Raises:
-        DecodeError: `public_key_malformed`: see `decode_cbor_prefix`.
-    """
-    if policy.cbor_key_order == "any":
-        try:
-            members, end = _small_map(data, start)
-            if members and end <= len(data):
-                return members, end
-        except (IndexError, ValueError):
-            pass
-    value, length = decode_cbor_prefix(data[start:], path, policy, Code.PUBLIC_KEY_MALFORMED)
-    return value, start + length
-
-
-def _small_map(data: bytes, position: int) -> tuple[dict[int | str, CBOR], int]:
-    """The map of up to 23 items at `position`, of what `_small_item` reads and with integer labels; where it ends."""
-    members: dict[int | str, CBOR] = {}
-    count = data[position] - 0xA0
-    if not 0 < count < 24:
-        raise ValueError
-    position += 1
-    for _ in range(count):
-        label, position = _small_item(data, position)
-        if isinstance(label, bytes) or label in members:
-            raise ValueError
-        head = data[position]
-        if head < 24:  # the two most frequent kinds here, spared a call
-            members[label] = head
-            position += 1
-        elif head == 0x58 and data[position + 1] > 23:
-            end = position + 2 + data[position + 1]
-            members[label] = data[position + 2 : end]
-            position = end
-        else:
-            members[label], position = _small_item(data, position)
-    return members, position
-
-
 def decode_last_bytes(data: bytes, start: int) -> bytes | None:
-    """The CBOR byte string that fills `data` from `start` to its end; None when something else does."""
-    try:
-        item, end = _small_item(data, start)
-    except (IndexError, ValueError):
-        return None
-    return item if isinstance(item, bytes) and end == len(data) else None
-
-
-def _small_item(data: bytes, position: int) -> tuple[int | bytes, int]:
-    """The integer of up to 16 bits, or the byte string of up to 65535 bytes, at `position`, and where it ends.
-
-    The end may lie beyond the data. Raises ValueError or IndexError for anything else, and for heads that are longer
-    than need be.
-    """
-    head = data[position]
-    position += 1
-    value = head & 31
-    if value >= 24:
-        if value == 24:
-            value = data[position]
-            position += 1
-            if value < 24:
-                raise ValueError
-        elif value == 25:
-            value = data[position] << 8 | data[position + 1]
-            position += 2
-            if value < 256:
-                raise ValueError
-        else:
-            raise ValueError
-    major = head >> 5
-    if major == 2:
-        return data[position : position + value], position + value
-    if major == 1:
-        return -1 - value, position
-    if major == 0:
-        return value, position
-    raise ValueError
+    """The CBOR byte string of 24 to 65535 bytes that fills `data` from `start` to its end; None if there is none."""
+    size = len(data) - start
+    if data[start : start + 2] == bytes([0x58, max(size - 2, 0) & 0xFF]) and 24 <= size - 2 < 256:
+        return data[start + 2 :]
+    if data[start : start + 3] == b"\x59" + (max(size - 3, 0) & 0xFFFF).to_bytes(2, "big") and 256 <= size - 3 < 65536:
+        return data[start + 3 :]
+    return None
