@@ -52,6 +52,7 @@ _CHALLENGE_RANGE: Final = (
 )  # spec: #sctn-cryptographic-challenges; some password managers refuse fewer
 _LIFETIME: Final = timedelta(minutes=5)
 _CONDITIONAL_LIFETIME: Final = timedelta(minutes=30)  # an autofill prompt waits for as long as the page is open
+_LONGEST_MS: Final = 86_400_000  # a day: nobody is still at it, but their open challenges are
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Clients that do not know hints obey the attachment that goes with them. Spec: #enum-hints
 _ATTACHMENT_OF_HINT: Final = {
@@ -532,8 +533,8 @@ def _challenge(challenge: bytes | None) -> bytes:
 def _timeout(timeout_ms: int | None, mediation: str | None, now: datetime) -> tuple[int | None, datetime]:
     """What to tell the client, and when the ceremony ends."""
     if timeout_ms is not None:
-        if timeout_ms <= 0:
-            raise ConfigurationError("timeout_ms is a positive number of milliseconds", path="timeout_ms")
+        if not 0 < timeout_ms <= _LONGEST_MS:
+            raise ConfigurationError(f"timeout_ms is a number of milliseconds up to {_LONGEST_MS}", path="timeout_ms")
         return timeout_ms, now + timedelta(milliseconds=timeout_ms)
     lifetime = _CONDITIONAL_LIFETIME if mediation == "conditional" else _LIFETIME
     return lifetime // timedelta(milliseconds=1), now + lifetime

@@ -339,9 +339,8 @@ def _frame(algorithm: Algorithm) -> _Frame:
     else:
         sizes = (algorithm.key_bytes, 0) if algorithm.key_type == _AKP else (256, 3)  # RSA as TPMs make it
     fixed = b"".join(cbor2.dumps(item) for pair in members.items() for item in pair)
-    strings = [
-        cbor2.dumps(label) + cbor2.dumps(bytes(size))[:-size] for label, size in zip((first, second), sizes) if size
-    ]
+    parts = [(label, size) for label, size in zip((first, second), sizes, strict=True) if size]
+    strings = [cbor2.dumps(label) + cbor2.dumps(bytes(size))[:-size] for label, size in parts]
     count = bytes([0xA0 + len(members) + len(strings)])
     return _Frame(count + fixed + strings[0], b"".join(strings[1:]), members, first, second, sizes)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from ..errors import Code, DecodeError
 from .encoding import decode_base64url, encode_base64url
+from .wire import reason_of
 
 Usage: TypeAlias = Literal["sole_factor", "second_factor"]
 
@@ -85,7 +86,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return _DECODER.decode(stored[len(_PREFIX) + 1 :])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise DecodeError(Code.RECORD_INVALID, f"not a stored credential record: {error}") from None
+            raise DecodeError(Code.RECORD_INVALID, f"not a stored credential record: {reason_of(error)}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-ready members: bytes as base64url, the time as RFC 3339."""
@@ -109,7 +110,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(known, CredentialRecord)
         except (msgspec.ValidationError, RecursionError) as error:
-            raise DecodeError(Code.RECORD_INVALID, f"not a credential record: {error}") from None
+            raise DecodeError(Code.RECORD_INVALID, f"not a credential record: {reason_of(error)}") from None
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -7,7 +7,7 @@ Spec: #sctn-parseCreationOptionsFromJSON, #sctn-parseRequestOptionsFromJSON
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from .credential import Usage
 from .encoding import decode_base64url, encode_base64url
 from .extensions import AuthenticationExtensions, RegistrationExtensions
 from .trail import Trail
-from .wire import decoding_error
+from .wire import decoding_error, reason_of
 
 Requirement: TypeAlias = Literal["required", "preferred", "discouraged"]
 Conveyance: TypeAlias = Literal["none", "indirect", "direct", "enterprise"]
@@ -257,8 +257,8 @@ class _State(msgspec.Struct, frozen=True, kw_only=True, tag_field="ceremony"):
     challenge: bytes
     rp_id: str
     origins: tuple[str, ...]
-    created_at: datetime
-    expires_at: datetime
+    created_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)]
     allow_cross_origin: bool = False
     top_origins: tuple[str, ...] = ()
     user_verification: Requirement = "preferred"
@@ -291,7 +291,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True, tag_field="ceremony"):
             # Read as either: only then does msgspec insist on the member that tells which.
             state = msgspec.json.decode(text, type=RegistrationState | AuthenticationState)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise DecodeError(Code.STATE_INVALID, f"not a {cls.__name__}: {error}") from None
+            raise DecodeError(Code.STATE_INVALID, f"not a {cls.__name__}: {reason_of(error)}") from None
         if not isinstance(state, cls):
             raise DecodeError(Code.STATE_INVALID, f"not a {cls.__name__}, but the other ceremony's")
         return state
@@ -345,7 +345,7 @@ def check_time(state: RegistrationState | AuthenticationState, now: datetime, tr
     """
     if trail is not None:
         trail.see("time", state.expires_at.isoformat(), now.isoformat())
-    if now > state.expires_at or now < state.created_at - _CLOCK_SKEW:
+    if now > state.expires_at or state.created_at - now > _CLOCK_SKEW:
         raise ChallengeError(Code.CHALLENGE_EXPIRED, "the ceremony is over", spec="#sctn-cryptographic-challenges")
 
 

@@ -111,8 +111,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     danger_allow_rs1: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError for a word that is not one of the choices."""
+        """Raises ConfigurationError for a word that is not one of the choices, or a number out of range."""
         check_choices(self)
+        if not 1 <= self.cbor_max_depth <= 64:
+            raise ConfigurationError("a depth of 1 to 64", path="cbor_max_depth")
+        if not 1 <= self.min_credential_id_bytes <= 1023:
+            raise ConfigurationError("a length of 1 to 1023 bytes", path="min_credential_id_bytes")
 
 
 DEFAULT_POLICY = Policy()

@@ -8,14 +8,14 @@ import msgspec
 from ..errors import Code, DecodeError
 from .encoding import check_size
 
-_T = TypeVar("_T", bound=msgspec.Struct)
+_T = TypeVar("_T")
 _AT: Final = " - at `$"
 
 
 def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | str | Mapping[str, Any], limit: int) -> _T:
     """What `decoder` reads from `body`: UTF-8, a string, or the members that somebody already parsed.
 
-    `limit` is in bytes; a mapping has its own limits where its members are read.
+    `limit` is in bytes, of the text or of the text that the members would be.
 
     Raises:
         DecodeError: `too_large`, or `json_invalid` with the path of the member.
@@ -26,24 +26,21 @@ def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | str | Mapping[s
         if isinstance(body, bytes):
             check_size(len(body), limit, "$")
             return decoder.decode(body)
-        return _bounded(msgspec.convert(body, decoder.type), limit, "")
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        check_size(len(msgspec.json.encode(body)), limit, "$")
+        return msgspec.convert(body, decoder.type)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError, OverflowError) as error:
         raise decoding_error(error, "") from None
-
-
-def _bounded(shape: _T, limit: int, path: str) -> _T:
-    for name, member in msgspec.structs.asdict(shape).items():
-        if isinstance(member, str):
-            check_size(len(member), limit, path + name)
-        elif isinstance(member, msgspec.Struct):
-            _bounded(member, limit, f"{path}{name}.")
-    return shape
 
 
 def decoding_error(error: Exception, root: str) -> DecodeError:
     """The `DecodeError` for what msgspec raised while it read the member `root` (empty: the whole)."""
-    message, _, rest = str(error).partition(_AT)
+    _, _, rest = str(error).partition(_AT)
     path = (root + rest.rstrip("`")).strip(".") or "$"
-    if not isinstance(error, msgspec.MsgspecError):
-        message = "nested too deeply" if isinstance(error, RecursionError) else "not valid Unicode"
-    return DecodeError(Code.JSON_INVALID, ascii(message[:200])[1:-1], path=path)
+    return DecodeError(Code.JSON_INVALID, reason_of(error).partition(_AT)[0], path=path)
+
+
+def reason_of(error: Exception) -> str:
+    """Why msgspec refused, on one bounded line: its own words may repeat remote values."""
+    if isinstance(error, msgspec.MsgspecError):
+        return ascii(str(error)[:200])[1:-1]
+    return "nested too deeply" if isinstance(error, RecursionError) else "not made of JSON values"
