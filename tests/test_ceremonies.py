@@ -53,6 +53,8 @@ def test_a_body_is_text_bytes_or_a_mapping(body: Any) -> None:
     begun = RP.authentication_options(now=NOW)
     parsed = RP.parse_authentication(body(device.get(begun.to_json())))
     assert parsed.raw_id == credential.credential_id
+    assert parsed.client_data.type == "webauthn.get"
+    assert parsed.client_data.challenge not in repr(parsed.client_data)
     assert RP.verify_authentication(parsed, begun.state, credential, now=NOW).user_verified
     assert RP.parse_registration(body(device.create(start.to_json()))).client_data.type == "webauthn.create"
 

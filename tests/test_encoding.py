@@ -6,13 +6,15 @@ from typing import Any
 
 import cbor2
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import mldsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passkeycore import Code, DecodeError, conformance
+from passkeycore import Code, DecodeError, UnsupportedError, conformance
 from passkeycore.testing import SoftwareKey
 from passkeycore.webauthn.client_data import CollectedClientData, _parse_slowly
-from passkeycore.webauthn.cose import ALGORITHMS, _jacobi, decode_cose_key
+from passkeycore.webauthn.cose import ALGORITHMS, PublicKey, _jacobi, decode_cose_key
 from passkeycore.webauthn.encoding import (
     decode_base64url,
     decode_cbor,
@@ -135,6 +137,20 @@ def test_keys_of_every_algorithm_are_read_in_their_frame(encoded: bytes) -> None
         changed[position] ^= 1
         careful = answer(lambda data: decode_cbor_prefix(data, "x", code=Code.PUBLIC_KEY_MALFORMED), bytes(changed))
         assert answer(lambda data: decode_cose_key(data, 0, "x"), bytes(changed)) == careful
+
+
+def test_an_installation_without_ml_dsa_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL before 3.5 has none; `cryptography` then refuses to make a key."""
+
+    class Lacking:
+        @staticmethod
+        def from_public_bytes(data: bytes) -> None:
+            raise UnsupportedAlgorithm("ML-DSA-44 is not supported by this backend.")
+
+    monkeypatch.setattr(mldsa, "MLDSA44PublicKey", Lacking)
+    with pytest.raises(UnsupportedError) as caught:
+        PublicKey.parse(SoftwareKey.derive("lacking", -48).cose())
+    assert caught.value.code is Code.ALGORITHM_UNSUPPORTED
 
 
 def test_keys_in_another_order_are_judged_by_the_policy() -> None:

@@ -381,11 +381,22 @@ def test_android_origin_refuses_what_is_no_sha256_fingerprint(value: str) -> Non
         android_origin(value)
 
 
-@pytest.mark.parametrize("change", ["words", "policy"])
-def test_a_word_in_a_policy_that_is_none_is_refused(change: str) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sign_count_regression": "ignore"},
+        {"unsolicited_extensions": ""},
+        {"cbor_max_depth": 0},
+        {"cbor_max_depth": 65},
+        {"min_credential_id_bytes": 0},
+        {"min_credential_id_bytes": 1024},
+    ],
+    ids=str,
+)
+def test_a_policy_that_cannot_be_meant_is_refused(settings: dict[str, Any]) -> None:
     """A misspelt word must not quietly weaken a rule."""
     with pytest.raises(ConfigurationError):
-        Policy(sign_count_regression=change)  # type: ignore[arg-type]
+        Policy(**settings)
 
 
 @pytest.mark.parametrize(

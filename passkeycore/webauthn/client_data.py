@@ -170,7 +170,7 @@ def check_client_data(
     # What most clients write is known in advance, and equal bytes need no parser: the specification's limited
     # verification (#clientdatajson-verification), for the first origin outside of frames.
     challenge = encode_base64url(state.challenge)
-    if trail is None:
+    if trail is None and state.origins:
         usual = f'{{"type":"{type}","challenge":"{challenge}","origin":"{state.origins[0]}","crossOrigin":false}}'
         if raw == usual.encode():
             return

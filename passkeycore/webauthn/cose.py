@@ -503,7 +503,7 @@ def _load_akp(algorithm: Algorithm, members: _Members) -> object:
     public = _string(members, _FIRST, algorithm.key_bytes)
     try:
         return _ml_dsa_types()[algorithm.id].from_public_bytes(public)
-    except (ImportError, UnsupportedAlgorithm):
+    except UnsupportedAlgorithm:
         raise UnsupportedError(
             Code.ALGORITHM_UNSUPPORTED, f"the installed cryptography lacks {algorithm.name}", path=_PATH
         ) from None
