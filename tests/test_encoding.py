@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from passkeycore import Code, DecodeError, UnsupportedError, conformance
 from passkeycore.testing import SoftwareKey
 from passkeycore.webauthn.client_data import CollectedClientData, _parse_slowly
-from passkeycore.webauthn.cose import ALGORITHMS, PublicKey, _jacobi, decode_cose_key
+from passkeycore.webauthn.cose import ALGORITHMS, PublicKey, decode_cose_key
 from passkeycore.webauthn.encoding import (
     decode_base64url,
     decode_cbor,
@@ -22,6 +22,7 @@ from passkeycore.webauthn.encoding import (
     decode_last_bytes,
     encode_base64url,
 )
+from passkeycore.webauthn.key_types import _jacobi
 from passkeycore.webauthn.policy import DEFAULT_POLICY, Policy
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
