@@ -26,7 +26,7 @@ from .relying_party import RegistrationOutcome, RelyingParty
 from .trust import TrustDecision, TrustPolicy
 from .webauthn.authentication import VerifiedAuthentication
 from .webauthn.credential import CredentialRecord, CredentialUpdate, confirm_user_verification
-from .webauthn.extensions import AuthenticationExtensions, PrfValues, RegistrationExtensions
+from .webauthn.extension_inputs import AuthenticationExtensions, PrfValues, RegistrationExtensions
 from .webauthn.options import (
     AuthenticationStart,
     AuthenticationState,

@@ -19,12 +19,8 @@ from .webauthn.attestation import FORMATS, AttestationResult, Verify
 from .webauthn.authentication import VerifiedAuthentication, verify_authentication
 from .webauthn.cose import ALGORITHMS, DEFAULT_ALGORITHMS, RS1
 from .webauthn.credential import CredentialRecord
-from .webauthn.extensions import (
-    AuthenticationExtensions,
-    AuthenticatorExtensionOutputs,
-    ClientExtensionResults,
-    RegistrationExtensions,
-)
+from .webauthn.extension_inputs import AuthenticationExtensions, RegistrationExtensions
+from .webauthn.extensions import AuthenticatorExtensionOutputs, ClientExtensionResults
 from .webauthn.options import (
     AuthenticationStart,
     AuthenticationState,
@@ -244,13 +240,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             mediation=mediation,
         )
         state = RegistrationState(
-            challenge=challenge,
-            rp_id=self.id,
-            origins=self._ceremony_origins(origins),
-            created_at=now,
-            expires_at=expires_at,
-            allow_cross_origin=self.allow_cross_origin,
-            top_origins=tuple(self.top_origins),
+            **self._begun(challenge, origins, now, expires_at),
             user_verification=user_verification,
             usage=None if preset is None else preset.usage,
             mediation=mediation,
@@ -332,13 +322,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             mediation=mediation,
         )
         state = AuthenticationState(
-            challenge=challenge,
-            rp_id=self.id,
-            origins=self._ceremony_origins(origins),
-            created_at=now,
-            expires_at=expires_at,
-            allow_cross_origin=self.allow_cross_origin,
-            top_origins=tuple(self.top_origins),
+            **self._begun(challenge, origins, now, expires_at),
             user_verification=user_verification,
             usage=None if preset is None else preset.usage,
             mediation=mediation,
@@ -440,14 +424,26 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             response = AuthenticationResponse.parse(response, self.policy)
         return verify_authentication(response, state, credential, now=_aware(now), policy=self.policy, trail=trail)
 
-    def _ceremony_origins(self, origins: Sequence[str] | None) -> tuple[str, ...]:
+    def _begun(
+        self, challenge: bytes, origins: Sequence[str] | None, now: datetime, expires_at: datetime
+    ) -> dict[str, Any]:
+        """What the states of both ceremonies have from here."""
         if origins is None:
-            return (*self.origins, *self.related_origins)
-        several = _several(origins, "origins")
-        if not several:
-            raise ConfigurationError("at least one origin is needed", path="origins")
-        self._check_origins(several)
-        return several
+            several: tuple[str, ...] = (*self.origins, *self.related_origins)
+        else:
+            several = _several(origins, "origins")
+            if not several:
+                raise ConfigurationError("at least one origin is needed", path="origins")
+            self._check_origins(several)
+        return {
+            "challenge": challenge,
+            "rp_id": self.id,
+            "origins": several,
+            "created_at": now,
+            "expires_at": expires_at,
+            "allow_cross_origin": self.allow_cross_origin,
+            "top_origins": tuple(self.top_origins),
+        }
 
 
 def _check_begun(

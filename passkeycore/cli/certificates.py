@@ -1,14 +1,20 @@
 """Attestation certificates, to be looked at: whose, from whom, for how long, with which key and extensions."""
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509 import ObjectIdentifier
 
-from ..webauthn.attestation.certificate import FIDO_AAGUID, FIDO_FIRMWARE_VERSION, Certificate, decode_der
+from ..webauthn.attestation.certificate import (
+    FIDO_AAGUID,
+    FIDO_FIRMWARE_VERSION,
+    AttributeShape,
+    Certificate,
+    CertificateShape,
+    decode_der,
+)
 from .output import Tree
 
 _UTC_TIME: Final = b"\x17"
@@ -39,43 +45,10 @@ _EXTENSIONS: Final = {
 }
 
 
-@asn1.sequence
-class _Attribute:
-    type: ObjectIdentifier
-    value: asn1.TLV
-
-
-@asn1.sequence
-class _Validity:
-    not_before: asn1.TLV
-    not_after: asn1.TLV
-
-
-@asn1.sequence
-class _ToBeSigned:
-    version: Annotated[int, asn1.Explicit(0), asn1.Default(0)]
-    serial: int
-    signature: asn1.TLV
-    issuer: list[asn1.SetOf[_Attribute]]
-    validity: _Validity
-    subject: list[asn1.SetOf[_Attribute]]
-    public_key: asn1.TLV
-    issuer_id: Annotated[asn1.BitString | None, asn1.Implicit(1)]
-    subject_id: Annotated[asn1.BitString | None, asn1.Implicit(2)]
-    extensions: Annotated[list[asn1.TLV] | None, asn1.Explicit(3)]
-
-
-@asn1.sequence
-class _Certificate:
-    to_be_signed: _ToBeSigned
-    algorithm: asn1.TLV
-    signature: asn1.BitString
-
-
 def certificate(der: bytes, attempt: Callable[..., Any]) -> Tree:
     """The certificate that `der` holds; `attempt` calls what may raise and returns None then."""
     shown: Tree = {"bytes": len(der)}
-    outline: _Certificate | None = attempt(decode_der, _Certificate, der)
+    outline: CertificateShape | None = attempt(decode_der, CertificateShape, der)
     if outline is None:
         return shown | {"der": der}
     body = outline.to_be_signed
@@ -97,7 +70,7 @@ def certificate(der: bytes, attempt: Callable[..., Any]) -> Tree:
     return shown
 
 
-def _name(name: Iterable[asn1.SetOf[_Attribute]]) -> str:
+def _name(name: Iterable[asn1.SetOf[AttributeShape]]) -> str:
     return ", ".join(
         f"{_ATTRIBUTES.get(attribute.type.dotted_string, attribute.type.dotted_string)}={_text(attribute.value)}"
         for relative_name in name

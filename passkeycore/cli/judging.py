@@ -20,7 +20,7 @@ from ..webauthn.authentication import VerifiedAuthentication
 from ..webauthn.cose import SUPPORTED_ALGORITHMS, PublicKey
 from ..webauthn.credential import CredentialRecord
 from ..webauthn.encoding import encode_base64url
-from ..webauthn.extensions import AuthenticationExtensions, RegistrationExtensions
+from ..webauthn.extension_inputs import AuthenticationExtensions, RegistrationExtensions
 from ..webauthn.options import AuthenticationState, RegistrationState
 from ..webauthn.origins import check_origin, is_within
 from ..webauthn.policy import DEFAULT_POLICY, Policy

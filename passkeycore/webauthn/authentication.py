@@ -22,7 +22,7 @@ from .credential import CredentialRecord, CredentialUpdate
 from .extensions import NO_OUTPUTS, AuthenticatorExtensionOutputs, ClientExtensionResults, check_solicited
 from .options import AuthenticationState, check_time
 from .policy import DEFAULT_POLICY, Policy
-from .responses import AuthenticationResponse
+from .responses import AuthenticationResponse, check_same_id
 from .trail import Trail
 
 _SPEC = "#sctn-verifying-assertion"
@@ -239,15 +239,7 @@ def check_owner(
     credential_id = credential.credential_id
     if trail is not None:
         trail.see("credential id", credential_id, response.raw_id)
-    if not credential_id == response.raw_id == response.id:
-        raise VerificationError(
-            Code.CREDENTIAL_ID_MISMATCH,
-            "id, rawId and the credential record are not the same",
-            path="id",
-            expected=credential_id,
-            actual=response.id if response.id != credential_id else response.raw_id,
-            spec=_SPEC,
-        )
+    check_same_id(credential_id, response, "the record")
     if trail is not None:
         trail.see("RP ID of the record", state.rp_id, credential.rp_id)
     if credential.rp_id != state.rp_id:

@@ -14,14 +14,13 @@ import msgspec
 from ..errors import ChallengeError, Code, DecodeError
 from .credential import Usage
 from .encoding import decode_base64url, encode_base64url
-from .extensions import AuthenticationExtensions, RegistrationExtensions
+from .extension_inputs import AuthenticationExtensions, RegistrationExtensions
 from .trail import Trail
-from .wire import decoding_error, reason_of
+from .wire import convert, reason_of
 
 Requirement: TypeAlias = Literal["required", "preferred", "discouraged"]
 Conveyance: TypeAlias = Literal["none", "indirect", "direct", "enterprise"]
 
-_T = TypeVar("_T")
 _S = TypeVar("_S", bound="_State")
 
 
@@ -148,7 +147,7 @@ class CreationOptions(msgspec.Struct, frozen=True, kw_only=True):
             DecodeError: `json_invalid`, `base64url_invalid`.
             ConfigurationError: Extension inputs that make no sense.
         """
-        wire = _convert(members, _CreationJSON)
+        wire = convert(members, _CreationJSON, "")
         selection = wire.authenticatorSelection or _Selection()
         return CreationOptions(
             rp_id=wire.rp.id,
@@ -218,7 +217,7 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
             DecodeError: `json_invalid`, `base64url_invalid`.
             ConfigurationError: Extension inputs that make no sense.
         """
-        wire = _convert(members, _RequestJSON)
+        wire = convert(members, _RequestJSON, "")
         return RequestOptions(
             challenge=decode_base64url(wire.challenge, "challenge"),
             rp_id=wire.rpId,
@@ -432,13 +431,6 @@ class _RequestJSON(msgspec.Struct):
     hints: tuple[str, ...] = ()
     extensions: dict[str, Any] = {}
     mediation: str | None = None
-
-
-def _convert(members: Mapping[str, Any], shape: type[_T]) -> _T:
-    try:
-        return msgspec.convert(members, shape)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise decoding_error(error, "") from None
 
 
 def _descriptors(wire: tuple[_Descriptor, ...], path: str) -> tuple[CredentialDescriptor, ...]:

@@ -18,7 +18,7 @@ from .credential import CredentialRecord
 from .extensions import NO_OUTPUTS, AuthenticatorExtensionOutputs, ClientExtensionResults, check_solicited
 from .options import MINIMUM_ALGORITHMS_OF_CLIENTS, RegistrationState, check_time
 from .policy import DEFAULT_POLICY, Policy
-from .responses import RegistrationResponse
+from .responses import RegistrationResponse, check_same_id
 from .trail import Trail
 
 _SPEC = "#sctn-registering-a-new-credential"
@@ -137,15 +137,7 @@ def verify_registration(
     check_credential_id(credential_id, policy)
     if trail is not None:
         trail.see("credential id", credential_id, response.raw_id)
-    if not credential_id == response.raw_id == response.id:
-        raise VerificationError(
-            Code.CREDENTIAL_ID_MISMATCH,
-            "id, rawId and the credential id in the authenticator data are not the same",
-            path="id",
-            expected=credential_id,
-            actual=response.id if response.id != credential_id else response.raw_id,
-            spec=_SPEC,
-        )
+    check_same_id(credential_id, response, "the authenticator data")
     if trail is not None:
         trail.see("excluded credentials", len(state.exclude_credentials), credential_id)
     if credential_id in state.exclude_credentials:

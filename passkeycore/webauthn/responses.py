@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import Code, DecodeError
+from ..errors import Code, DecodeError, VerificationError
 from .authenticator_data import AuthenticatorData
 from .client_data import CollectedClientData
 from .encoding import CBOR, check_size, decode_base64url, decode_cbor, decode_last_bytes
@@ -72,17 +72,15 @@ class AttestationObject(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class RegistrationResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """``RegistrationResponseJSON``: what ``navigator.credentials.create()`` returned.
+class _Response(msgspec.Struct, frozen=True, kw_only=True):
+    """What both responses have.
 
     Attributes:
         id: The credential id as ``id`` spells it. The page can write what it likes here.
         raw_id: The credential id as ``rawId`` spells it. Likewise.
         type: ``public-key``, if honest.
         client_data_json: What the client says about the ceremony, as it says it; `client_data` reads it.
-        attestation_object: What the authenticator made.
-        transports: Hints how to reach it, unknown ones included, without duplicates, in the client's order.
-        authenticator_attachment: Another hint, or None.
+        authenticator_attachment: A hint how the authenticator is attached, or None.
         client_extension_results: Unsigned outputs of extensions.
         policy: What the response was read under.
     """
@@ -91,8 +89,6 @@ class RegistrationResponse(msgspec.Struct, frozen=True, kw_only=True):
     raw_id: bytes
     type: str
     client_data_json: bytes
-    attestation_object: AttestationObject
-    transports: tuple[str, ...] = ()
     authenticator_attachment: str | None = None
     client_extension_results: ClientExtensionResults = NO_RESULTS
     policy: Policy = DEFAULT_POLICY
@@ -106,18 +102,30 @@ class RegistrationResponse(msgspec.Struct, frozen=True, kw_only=True):
         """
         return CollectedClientData.parse(self.client_data_json, self.policy)
 
+
+class RegistrationResponse(_Response, frozen=True, kw_only=True):
+    """``RegistrationResponseJSON``: what ``navigator.credentials.create()`` returned. Further attributes:
+
+    Attributes:
+        attestation_object: What the authenticator made.
+        transports: Hints how to reach it, unknown ones included, without duplicates, in the client's order.
+    """
+
+    attestation_object: AttestationObject
+    transports: tuple[str, ...] = ()
+
     @staticmethod
     def parse(body: bytes | str | Mapping[str, Any], policy: Policy = DEFAULT_POLICY) -> "RegistrationResponse":
         """The response that `body` (JSON text, or its members) holds.
+
+        Client data is not read yet, but by whoever asks for `client_data`, and when the response is verified.
 
         Raises:
             DecodeError: Malformed or too large; `path` names the member.
         """
         wire = decode_json(_REGISTRATION, body, policy.limits.json_bytes)
-        response = wire.response
+        response, attachment, results = wire.response, wire.authenticatorAttachment, wire.clientExtensionResults
         raw_id = decode_base64url(wire.rawId, "rawId")
-        attachment = wire.authenticatorAttachment
-        results = wire.clientExtensionResults
         return RegistrationResponse(
             id=raw_id if wire.id == wire.rawId else decode_base64url(wire.id, "id"),
             raw_id=raw_id,
@@ -133,52 +141,31 @@ class RegistrationResponse(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class AuthenticationResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """``AuthenticationResponseJSON``: what ``navigator.credentials.get()`` returned.
+class AuthenticationResponse(_Response, frozen=True, kw_only=True):
+    """``AuthenticationResponseJSON``: what ``navigator.credentials.get()`` returned. Further attributes:
 
     Attributes:
-        id, raw_id, type, client_data_json, authenticator_attachment, client_extension_results, policy: As in
-            `RegistrationResponse`.
         authenticator_data: What the authenticator signed.
-        signature: Over `authenticator_data` and the hash of `client_data`.
+        signature: Over `authenticator_data` and the hash of `client_data_json`.
         user_handle: Whose credential it is, says the authenticator; None when absent or empty. Nothing signs it.
     """
 
-    id: bytes
-    raw_id: bytes
-    type: str
-    client_data_json: bytes
     authenticator_data: AuthenticatorData
     signature: bytes
     user_handle: bytes | None = None
-    authenticator_attachment: str | None = None
-    client_extension_results: ClientExtensionResults = NO_RESULTS
-    policy: Policy = DEFAULT_POLICY
-
-    @property
-    def client_data(self) -> CollectedClientData:
-        """The members of `client_data_json`; read anew at each use.
-
-        Raises:
-            DecodeError: See `CollectedClientData.parse`.
-        """
-        return CollectedClientData.parse(self.client_data_json, self.policy)
 
     @staticmethod
     def parse(body: bytes | str | Mapping[str, Any], policy: Policy = DEFAULT_POLICY) -> "AuthenticationResponse":
-        """The response that `body` (JSON text, or its members) holds.
+        """The response that `body` (JSON text, or its members) holds; as `RegistrationResponse.parse`.
 
         Raises:
             DecodeError: Malformed or too large; `path` names the member.
         """
         wire = decode_json(_AUTHENTICATION, body, policy.limits.json_bytes)
-        response = wire.response
+        response, attachment, results = wire.response, wire.authenticatorAttachment, wire.clientExtensionResults
         raw_id = decode_base64url(wire.rawId, "rawId")
         signature = decode_base64url(response.signature, "response.signature")
         check_size(len(signature), policy.limits.signature_bytes, "response.signature")
-        handle = response.userHandle
-        attachment = wire.authenticatorAttachment
-        results = wire.clientExtensionResults
         return AuthenticationResponse(
             id=raw_id if wire.id == wire.rawId else decode_base64url(wire.id, "id"),
             raw_id=raw_id,
@@ -188,10 +175,30 @@ class AuthenticationResponse(msgspec.Struct, frozen=True, kw_only=True):
                 decode_base64url(response.authenticatorData, "response.authenticatorData"), policy
             ),
             signature=signature,
-            user_handle=_user_handle(handle) if handle else None,
+            user_handle=_user_handle(response.userHandle) if response.userHandle else None,
             authenticator_attachment=_attachment(attachment, policy) if attachment else None,
             client_extension_results=ClientExtensionResults.parse(results, policy) if results else NO_RESULTS,
             policy=policy,
+        )
+
+
+def check_same_id(credential_id: bytes, response: RegistrationResponse | AuthenticationResponse, owner: str) -> None:
+    """Returns only when `id` and `rawId` are both the `credential_id` that `owner` (for the message) has.
+
+    Raises:
+        VerificationError: `credential_id_mismatch`. The page writes `id`; whoever stores or looks up by it alone can be
+            fed another user's.
+
+    Spec: #sctn-registering-a-new-credential, #sctn-verifying-assertion
+    """
+    if not credential_id == response.raw_id == response.id:
+        raise VerificationError(
+            Code.CREDENTIAL_ID_MISMATCH,
+            f"id, rawId and the credential id of {owner} are not the same",
+            path="id",
+            expected=credential_id,
+            actual=response.id if response.id != credential_id else response.raw_id,
+            spec="#dom-credential-id",
         )
 
 

@@ -32,6 +32,18 @@ def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | str | Mapping[s
         raise decoding_error(error, "") from None
 
 
+def convert(value: object, shape: type[_T], path: str) -> _T:
+    """`value`, made of JSON values, as a `shape`; `path` is the member it stands in.
+
+    Raises:
+        DecodeError: `json_invalid` with the path of the member inside.
+    """
+    try:
+        return msgspec.convert(value, shape)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise decoding_error(error, path) from None
+
+
 def decoding_error(error: Exception, root: str) -> DecodeError:
     """The `DecodeError` for what msgspec raised while it read the member `root` (empty: the whole)."""
     _, _, rest = str(error).partition(_AT)

@@ -37,7 +37,7 @@ class _Extension:
 
 
 @asn1.sequence
-class _Attribute:
+class AttributeShape:
     type: ObjectIdentifier
     value: asn1.TLV
 
@@ -53,9 +53,9 @@ class _ToBeSigned:
     version: Annotated[int, asn1.Explicit(0), asn1.Default(0)]
     serial: int
     signature: asn1.TLV
-    issuer: asn1.TLV
+    issuer: list[asn1.SetOf[AttributeShape]]
     validity: _Validity
-    subject: list[asn1.SetOf[_Attribute]]
+    subject: list[asn1.SetOf[AttributeShape]]
     public_key: asn1.TLV
     issuer_id: Annotated[asn1.BitString | None, asn1.Implicit(1)]
     subject_id: Annotated[asn1.BitString | None, asn1.Implicit(2)]
@@ -63,7 +63,7 @@ class _ToBeSigned:
 
 
 @asn1.sequence
-class _Certificate:
+class CertificateShape:
     to_be_signed: _ToBeSigned
     algorithm: asn1.TLV
     signature: asn1.BitString
@@ -117,7 +117,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
             DecodeError: `certificate_malformed`: not strict DER, an extension that stands twice, or a public key
                 that cannot be read.
         """
-        certificate = decode_der(_Certificate, der)
+        certificate = decode_der(CertificateShape, der)
         tbs = certificate.to_be_signed
         extensions: dict[str, Extension] = {}
         for extension in tbs.extensions or ():
