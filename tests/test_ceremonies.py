@@ -353,3 +353,67 @@ def test_nothing_secret_is_in_a_repr() -> None:
         assert repr(start.state.challenge) not in text
         assert repr(begun.state.challenge) not in text
         assert repr(b"secret") not in text
+
+
+def test_the_trail_shows_what_each_check_saw() -> None:
+    """The whole trail of one authentication: a support engineer reads it like the specification."""
+    device = client(sign_count=7, sign_count_step=1)
+    credential = record(RP, device)
+    start = RP.authentication_options(allow=[credential], user_handle=HANDLE, extensions={"uvm": True}, now=NOW)
+    trail = Trail()
+    response = device.get(start.to_dict())
+    done = RP.verify_authentication(response, start.state, credential, now=NOW, trail=trail)
+    seen = [(check.name, check.expected, check.actual) for check in trail.checks]
+    assert seen == [
+        ("credential type", "public-key", "public-key"),
+        ("credential id", credential.credential_id, credential.credential_id),
+        ("RP ID of the record", "example.org", "example.org"),
+        ("allowed credentials", 1, credential.credential_id),
+        ("usage", None, None),
+        ("owner", HANDLE, HANDLE),
+        ("user handle", HANDLE, HANDLE),
+        ("type", "webauthn.get", "webauthn.get"),
+        ("challenge", None, None),
+        ("origin", ("https://example.org",), "https://example.org"),
+        ("crossOrigin", False, False),
+        ("topOrigin", (), None),
+        ("rpIdHash", done.authenticator_data.rp_id_hash, done.authenticator_data.rp_id_hash),
+        ("UP", True, True),
+        ("UV", "preferred", True),
+        ("BE/BS", None, 0),
+        ("attested credential data", False, False),
+        ("trusted UV", False, True),
+        ("BE unchanged", False, False),
+        ("signature", None, None),
+        ("signCount", credential.sign_count, done.authenticator_data.sign_count),
+        ("extensions", ("uvm",), ["uvm"]),
+        ("time", "2026-01-01T12:05:00+00:00", "2026-01-01T12:00:00+00:00"),
+    ]
+    assert (done.user_handle, done.user_verified, done.authenticator_extensions.names) == (HANDLE, True, {"uvm"})
+    unknown = RP.authentication_options(now=NOW)
+    trail = Trail()
+    RP.verify_authentication(device.get(unknown.to_dict()), unknown.state, done.credential, now=NOW, trail=trail)
+    assert [(c.expected, c.actual) for c in trail.checks if c.name == "user handle"] == [(HANDLE, HANDLE)]
+    assert [c.expected for c in trail.checks if c.name == "owner"] == [None]
+
+
+def test_what_was_judged_cannot_be_changed_afterwards() -> None:
+    """Every value is frozen and made by keyword, so that a later release can add to it."""
+    device = client()
+    start = RP.registration_options(user_handle=HANDLE, user_name="ada", now=NOW)
+    response = RP.parse_registration(device.create(start.to_dict()))
+    outcome = RP.verify_registration(response, start.state, now=NOW)
+    begun = RP.authentication_options(now=NOW)
+    done = RP.verify_authentication(device.get(begun.to_dict()), begun.state, outcome.credential, now=NOW)
+    data = response.attestation_object.authenticator_data
+    values: list[Any] = [
+        *(start, start.state, start.options, begun, begun.state, begun.options, response, response.client_data, data),
+        *(data.attested_credential_data, outcome, outcome.credential, outcome.attestation, outcome.trust, done, RP),
+        *(done.update, done.client_extensions, done.authenticator_extensions, RP.policy, RP.policy.limits, RP.trust),
+    ]
+    for value in values:
+        fields = value.__struct_fields__
+        with pytest.raises(AttributeError):
+            setattr(value, fields[0], getattr(value, fields[0]))
+        with pytest.raises(TypeError):
+            type(value)(*(getattr(value, name) for name in fields))
