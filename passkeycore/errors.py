@@ -27,7 +27,6 @@ class Code(StrEnum):
 
     # ConfigurationError
     CONFIGURATION_INVALID = "configuration_invalid"
-    EXTRA_MISSING = "extra_missing"
     # DecodeError
     TOO_LARGE = "too_large"
     JSON_INVALID = "json_invalid"
@@ -168,8 +167,8 @@ class ConfigurationError(PasskeyError):
     public_message = "The server is not set up correctly."
     http_status = 500
 
-    def __init__(self, message: str, *, code: Code = Code.CONFIGURATION_INVALID, path: str | None = None) -> None:
-        super().__init__(code, message, path=path)
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(Code.CONFIGURATION_INVALID, message, path=path)
 
 
 class DecodeError(PasskeyError):

@@ -123,9 +123,12 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         self._check_origins(self.origins)
         if not self.origins:
             raise ConfigurationError("at least one origin is needed", path="origins")
-        for origin in (*self.related_origins, *self.top_origins):
-            if check_origin(origin) is None:
-                raise ConfigurationError(f"{origin!a} is not a web origin", path="related_origins")
+        for name in ("related_origins", "top_origins"):
+            for origin in getattr(self, name):
+                if check_origin(origin) is None:
+                    raise ConfigurationError(f"{origin!a} is not a web origin", path=name)
+        if not self.formats:
+            raise ConfigurationError("at least one attestation format is needed", path="formats")
         _check_algorithms(self.algorithms, self.policy)
         _check_text(self.name or self.id, "name")
 
@@ -201,8 +204,9 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         if extensions is None or isinstance(extensions, Mapping):
             extensions = RegistrationExtensions.from_dict(extensions or {})
         extensions.check()
-        if not 1 <= len(user_handle) <= 64:
-            raise ConfigurationError("a user handle has 1 to 64 bytes", path="user_handle")
+        _check_user_handle(user_handle)
+        if authenticator_attachment not in (None, "platform", "cross-platform"):
+            raise ConfigurationError("neither platform nor cross-platform", path="authenticator_attachment")
         if user_handle == user_name.encode("utf-8", "replace"):
             raise ConfigurationError(
                 "the user handle is the user's name: it must not be personal data", path="user_handle"
@@ -306,6 +310,8 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         _, user_verification = _demands(preset, None, user_verification)
         if extensions is None or isinstance(extensions, Mapping):
             extensions = AuthenticationExtensions.from_dict(extensions or {})
+        if user_handle is not None:
+            _check_user_handle(user_handle)
         allowed = _descriptors(allow)
         ids = tuple(descriptor.id for descriptor in allowed)
         extensions.check(ids)
@@ -374,7 +380,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 
         Spec: #sctn-registering-a-new-credential
         """
-        _check_begun(state, RegistrationState, user_id, binding)
+        _check_begun(state, RegistrationState, self.id, user_id, binding)
         now = _aware(now)
         if not isinstance(response, RegistrationResponse):
             response = RegistrationResponse.parse(response, self.policy)
@@ -419,7 +425,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 
         Spec: #sctn-verifying-assertion
         """
-        _check_begun(state, AuthenticationState, user_id, binding)
+        _check_begun(state, AuthenticationState, self.id, user_id, binding)
         if not isinstance(response, AuthenticationResponse):
             response = AuthenticationResponse.parse(response, self.policy)
         return verify_authentication(response, state, credential, now=_aware(now), policy=self.policy, trail=trail)
@@ -449,11 +455,12 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
 def _check_begun(
     state: RegistrationState | AuthenticationState,
     kind: type[RegistrationState] | type[AuthenticationState],
+    rp_id: str,
     user_id: str | None,
     binding: bytes | str | None,
 ) -> None:
-    """Returns only when the state is of this ceremony, and of the one that this user and this binding began."""
-    if isinstance(state, kind) and state.user_id == user_id:
+    """Returns only when the state is of this ceremony, and of the one that this RP, user and binding began."""
+    if isinstance(state, kind) and state.rp_id == rp_id and state.user_id == user_id:
         if state.binding is None and binding is None:
             return
         if compare_digest(state.binding or b"", _hashed(binding) or b""):
@@ -478,7 +485,7 @@ def _several(values: Sequence[_V], name: str) -> tuple[_V, ...]:
 def _hashed(binding: bytes | str | None) -> bytes | None:
     if binding is None:
         return None
-    return sha256(binding.encode() if isinstance(binding, str) else binding).digest()
+    return sha256(binding.encode("utf-8", "surrogatepass") if isinstance(binding, str) else binding).digest()
 
 
 def _demands(
@@ -507,15 +514,24 @@ def _check_text(text: str, path: str) -> None:
         raise ConfigurationError("empty, or with control or bidirectional override characters", path=path)
 
 
+def _check_user_handle(user_handle: bytes) -> None:
+    if not 1 <= len(user_handle) <= 64:
+        raise ConfigurationError("a user handle has 1 to 64 bytes", path="user_handle")
+
+
 def _descriptors(
     credentials: Iterable[CredentialRecord | CredentialDescriptor],
 ) -> tuple[CredentialDescriptor, ...]:
-    return tuple(
+    descriptors = tuple(
         CredentialDescriptor(id=credential.credential_id, transports=credential.transports)
         if isinstance(credential, CredentialRecord)
         else credential
         for credential in credentials
     )
+    for descriptor in descriptors:
+        if descriptor.type != "public-key" or not 1 <= len(descriptor.id) <= 1023:
+            raise ConfigurationError("a credential is a public key with an id of 1 to 1023 bytes", path="credentials")
+    return descriptors
 
 
 def _challenge(challenge: bytes | None) -> bytes:

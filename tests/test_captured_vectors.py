@@ -121,7 +121,8 @@ def authenticate(case: Json, ceremony: Json, record: CredentialRecord | None) ->
         now=datetime.fromisoformat(ceremony["time"]),
     )
     # Whose it is, only the response knows here; the record of an application would.
-    record = msgspec.structs.replace(record, user_handle=None)
+    handle = rp.parse_authentication(ceremony["response"]).user_handle
+    record = msgspec.structs.replace(record, user_handle=handle)
     try:
         verified = rp.verify_authentication(ceremony["response"], start.state, record, now=start.state.created_at)
     except PasskeyError as error:

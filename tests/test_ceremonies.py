@@ -2,22 +2,27 @@
 
 import json
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from passkeycore import (
+    AuthenticationExtensions,
     AuthenticationState,
     ChallengeError,
     Code,
     ConfigurationError,
     CredentialRecord,
+    DecodeError,
     PasskeyError,
     Policy,
+    RegistrationExtensions,
     RegistrationState,
     Trail,
     TrustPolicy,
+    UnsupportedError,
     UntrustedError,
     VerificationError,
     android_origin,
@@ -25,7 +30,14 @@ from passkeycore import (
     second_factor,
     sole_factor,
 )
-from passkeycore.testing import ANDROID_ORIGIN, AttestationAuthority, SoftwareAuthenticator, Tamper, VirtualClient
+from passkeycore.testing import (
+    ANDROID_ORIGIN,
+    AttestationAuthority,
+    SoftwareAuthenticator,
+    Tamper,
+    VirtualClient,
+    b64url_encode,
+)
 from passkeycore.webauthn.cose import ALGORITHMS, SUPPORTED_ALGORITHMS
 from tests.ceremony import HANDLE, NOW, client, record, register, relying_party
 
@@ -205,25 +217,25 @@ def test_a_second_factor_never_finishes_a_sole_factor_ceremony() -> None:
 
 
 def test_a_record_without_an_owner_answers_only_where_no_owner_is_claimed() -> None:
-    """Imported records may lack the user handle: the allow list may vouch for them, a known user alone does not."""
+    """Imported records may lack the user handle: only the allow list can vouch for them."""
     device = client()
     orphan = replace(record(RP, device), user_handle=None)
-    cases: list[tuple[dict[str, Any], bool]] = [
-        ({}, True),
-        ({"allow": [orphan]}, True),
-        ({"allow": [orphan], "user_handle": HANDLE}, True),
-        ({"user_handle": HANDLE}, False),
+    cases: list[tuple[dict[str, Any], Code | None]] = [
+        ({}, Code.USER_HANDLE_MISMATCH),
+        ({"allow": [orphan]}, None),
+        ({"allow": [orphan], "user_handle": HANDLE}, None),
+        ({"user_handle": HANDLE}, Code.CREDENTIAL_NOT_ALLOWED),
     ]
-    for options, accepted in cases:
+    for options, code in cases:
         start = RP.authentication_options(now=NOW, **options)
         response = device.get(start.to_dict())
-        if accepted:
+        if code is None:
             done = RP.verify_authentication(response, start.state, orphan, now=NOW)
             assert done.user_handle is None
         else:
             with pytest.raises(VerificationError) as caught:
                 RP.verify_authentication(response, start.state, orphan, now=NOW)
-            assert caught.value.code is Code.CREDENTIAL_NOT_ALLOWED
+            assert caught.value.code is code
 
 
 @pytest.mark.parametrize(
@@ -308,7 +320,7 @@ def test_the_trail_tells_each_check_and_ends_with_the_one_that_failed() -> None:
     trail = Trail()
     outcome = RP.verify_registration(device.create(start.to_dict()), start.state, now=NOW, trail=trail)
     names = [check["name"] for check in trail.to_list()]
-    assert names[:6] == ["credential type", "type", "challenge", "origin", "crossOrigin", "topOrigin"]
+    assert names[:7] == ["credential type", "client data", "type", "challenge", "origin", "crossOrigin", "topOrigin"]
     assert names[-1] == "trust"
     begun = RP.authentication_options(now=NOW)
     complete = Trail()
@@ -348,9 +360,17 @@ def test_nothing_secret_is_in_a_repr() -> None:
     begun = RP.authentication_options(
         extensions={"prf": {"eval": {"first": "c2VjcmV0", "second": "c2VjcmV0"}}}, now=NOW
     )
-    for value in (start, start.state, start.options, start.options.extensions, begun, begun.state, begun.options):
+    response = RP.parse_registration(client().create(start.to_dict()))
+    outcome = RP.verify_registration(response, start.state, now=NOW)
+    secret = RegistrationExtensions(cred_blob=b"secret", other={"x": repr(b"secret")})
+    written = AuthenticationExtensions(large_blob_write=b"secret")
+    for value in (
+        *(start, start.state, start.options, start.options.extensions, begun, begun.state, begun.options),
+        *(response, response.client_data, outcome, outcome.credential, secret, written),
+    ):
         text = repr(value)
         assert repr(start.state.challenge) not in text
+        assert b64url_encode(start.state.challenge) not in text
         assert repr(begun.state.challenge) not in text
         assert repr(b"secret") not in text
 
@@ -369,14 +389,16 @@ def test_the_trail_shows_what_each_check_saw() -> None:
         ("credential id", credential.credential_id, credential.credential_id),
         ("RP ID of the record", "example.org", "example.org"),
         ("allowed credentials", 1, credential.credential_id),
-        ("usage", None, None),
         ("owner", HANDLE, HANDLE),
         ("user handle", HANDLE, HANDLE),
+        ("usage", None, None),
+        ("client data", None, None),
         ("type", "webauthn.get", "webauthn.get"),
         ("challenge", None, None),
         ("origin", ("https://example.org",), "https://example.org"),
         ("crossOrigin", False, False),
         ("topOrigin", (), None),
+        ("tokenBinding", "ignore", False),
         ("rpIdHash", done.authenticator_data.rp_id_hash, done.authenticator_data.rp_id_hash),
         ("UP", True, True),
         ("UV", "preferred", True),
@@ -384,12 +406,14 @@ def test_the_trail_shows_what_each_check_saw() -> None:
         ("attested credential data", False, False),
         ("trusted UV", False, True),
         ("BE unchanged", False, False),
+        ("public key", None, credential.public_key),
         ("signature", None, None),
         ("signCount", credential.sign_count, done.authenticator_data.sign_count),
         ("extensions", ("uvm",), ["uvm"]),
         ("time", "2026-01-01T12:05:00+00:00", "2026-01-01T12:00:00+00:00"),
     ]
-    assert (done.user_handle, done.user_verified, done.authenticator_extensions.names) == (HANDLE, True, {"uvm"})
+    assert (done.user_handle, done.user_verified) == (HANDLE, True)
+    assert done.authenticator_extensions.names == {"uvm"}
     unknown = RP.authentication_options(now=NOW)
     trail = Trail()
     RP.verify_authentication(device.get(unknown.to_dict()), unknown.state, done.credential, now=NOW, trail=trail)
@@ -417,3 +441,65 @@ def test_what_was_judged_cannot_be_changed_afterwards() -> None:
             setattr(value, fields[0], getattr(value, fields[0]))
         with pytest.raises(TypeError):
             type(value)(*(getattr(value, name) for name in fields))
+
+
+def test_a_ceremony_of_another_relying_party_does_not_finish_here() -> None:
+    other = relying_party(id="example.com", origins=["https://example.com"])
+    device = client()
+    start = RP.registration_options(user_handle=HANDLE, user_name="ada", now=NOW)
+    with pytest.raises(ChallengeError):
+        other.verify_registration(device.create(start.to_dict()), start.state, now=NOW)
+    credential = record(RP, device)
+    begun = RP.authentication_options(now=NOW)
+    with pytest.raises(ChallengeError):
+        other.verify_authentication(device.get(begun.to_dict()), begun.state, credential, now=NOW)
+
+
+def test_sha1_signatures_need_their_opt_in_at_every_sign_in() -> None:
+    lax = relying_party(algorithms=[-65535], policy=Policy(danger_allow_rs1=True))
+    device = client()
+    credential = record(lax, device)
+    start = lax.authentication_options(now=NOW)
+    response = device.get(start.to_dict())
+    assert lax.verify_authentication(response, start.state, credential, now=NOW)
+    with pytest.raises(UnsupportedError) as caught:
+        RP.verify_authentication(response, start.state, credential, now=NOW)
+    assert caught.value.code is Code.ALGORITHM_UNSUPPORTED
+
+
+@pytest.mark.parametrize("results", [{"x": 10**5000}, {"x": object()}, {"x": {1, 2}}, {"x": "\ud800"}, {"x": 1e999}])
+def test_members_that_are_no_json_are_decode_errors_or_ignored(results: Any) -> None:
+    device = client()
+    credential = record(RP, device)
+    start = RP.authentication_options(now=NOW)
+    body = device.get(start.to_dict()) | {"clientExtensionResults": results}
+    try:
+        RP.verify_authentication(MappingProxyType(body), start.state, credential, now=NOW)
+    except DecodeError as error:
+        assert error.code is Code.JSON_INVALID
+    for nothing in (None, 1, [], [1], "\ud800", b"\xff"):
+        with pytest.raises(DecodeError):
+            RP.parse_authentication(nothing)  # type: ignore[arg-type]
+
+
+def test_a_binding_is_any_text_at_all() -> None:
+    device = client()
+    begun = RP.authentication_options(binding="\ud800", now=NOW)
+    credential = record(RP, device)
+    response = device.get(begun.to_dict())
+    assert RP.verify_authentication(response, begun.state, credential, binding="\ud800", now=NOW)
+    with pytest.raises(ChallengeError):
+        RP.verify_authentication(response, begun.state, credential, binding="\udfff", now=NOW)
+
+
+def test_the_trail_ends_with_the_check_that_failed_also_where_reading_failed() -> None:
+    device = client()
+    start = RP.registration_options(user_handle=HANDLE, user_name="ada", now=NOW)
+    for tamper, last in (
+        (Tamper(client_data_json=lambda raw: raw[:-1]), "client data"),
+        (Tamper(cose_key=lambda key: dict(key) | {-2: bytes(32)}), "public key"),
+    ):
+        trail = Trail()
+        with pytest.raises(PasskeyError):
+            RP.verify_registration(device.create(start.to_dict(), tamper=tamper), start.state, now=NOW, trail=trail)
+        assert trail.checks[-1].name == last

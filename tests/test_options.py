@@ -216,6 +216,11 @@ def test_extension_inputs_in_both_forms() -> None:
         {"enforceCredentialProtectionPolicy": True},
         RegistrationExtensions(enforce_cred_protect=True),
         RegistrationExtensions(other={"appid": "https://example.org"}),
+        RegistrationExtensions(other={"largeBlob": {"write": "eA"}}),
+        RegistrationExtensions(cred_blob=bytes(33)),
+        {"largeBlob": {"read": True}},
+        {"appidExclude": "http://example.org"},
+        {"hmacGetSecret": {}},
     ],
 )
 def test_registration_refuses_inputs_that_mean_nothing_there(extensions: Any) -> None:
@@ -234,6 +239,11 @@ def test_registration_refuses_inputs_that_mean_nothing_there(extensions: Any) ->
         AuthenticationExtensions(large_blob_write=b"x"),
         AuthenticationExtensions(prf_by_credential={b"old": PrfValues(first=b"1")}),
         AuthenticationExtensions(other={"credProps": True}),
+        AuthenticationExtensions(other={"largeBlob": {"write": "eA"}}),
+        {"largeBlob": {"support": "required"}},
+        {"minPinLength": True},
+        {"hmacCreateSecret": True},
+        {"appid": ""},
     ],
 )
 def test_authentication_refuses_inputs_that_mean_nothing_there(extensions: Any) -> None:
@@ -290,6 +300,10 @@ def test_malformed_inputs_are_decode_errors(extensions: Any) -> None:
         {"origins": ["https://evil.test"]},
         {"hints": "hybrid"},
         {"preset": sole_factor(), "user_verification": "discouraged"},
+        {"authenticator_attachment": "platfrom"},
+        {"exclude": [CredentialDescriptor(id=b"")]},
+        {"exclude": [CredentialDescriptor(id=b"1", type="password")]},
+        {"timeout_ms": 86_400_001},
         {"now": NOW.replace(tzinfo=None)},
     ],
     ids=str,
@@ -345,6 +359,7 @@ def test_arguments_that_cannot_work_are_refused_at_once(arguments: dict[str, Any
         {"algorithms": [-65535]},
         {"algorithms": []},
         {"attestation": "always"},
+        {"formats": {}},
         {"name": "\u202e"},
     ],
     ids=str,
@@ -420,3 +435,35 @@ def test_states_are_typed_by_ceremony_and_version() -> None:
         AuthenticationState.from_json(authentication.replace('"version":1', '"version":2'))
     newer = json.dumps(json.loads(authentication) | {"member_of_a_newer_release": True})
     assert AuthenticationState.from_json(newer).to_json() == authentication
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"user_handle": b""},
+        {"user_handle": bytes(65)},
+        {"allow": [CredentialDescriptor(id=bytes(1024))]},
+        {"user_verification": "always"},
+        {"challenge": b"short"},
+        {"preset": second_factor(), "user_verification": "required"},
+    ],
+    ids=str,
+)
+def test_arguments_of_authentication_that_cannot_work_are_refused_at_once(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        RP.authentication_options(**arguments)
+
+
+def test_an_allow_list_of_unknown_types_is_no_empty_one() -> None:
+    """Clients skip unknown types; an empty list would then let any credential answer."""
+    listed = {"challenge": "AAAA", "allowCredentials": [{"type": "wax-seal", "id": "b2xk"}]}
+    with pytest.raises(DecodeError):
+        RequestOptions.from_dict(listed)
+
+
+def test_options_without_an_rp_id_stay_so() -> None:
+    members = RP.registration_options(user_handle=HANDLE, user_name="ada", now=NOW).to_dict()
+    del members["rp"]["id"]
+    assert CreationOptions.from_dict(members).to_dict() == members
+    with pytest.raises(DecodeError):
+        CreationOptions.from_dict(members | {"timeout": -1})

@@ -21,7 +21,16 @@ def test_a_record_survives_both_of_its_forms(credential: CredentialRecord) -> No
     assert CredentialRecord.from_dict(json.loads(json.dumps(credential.to_dict()))) == credential
 
 
-@given(st.builds(CredentialRecord, aaguid=st.uuids(), created_at=st.just(NOW)))
+@given(
+    st.builds(
+        CredentialRecord,
+        credential_id=st.binary(min_size=1, max_size=1023),
+        user_handle=st.none() | st.binary(min_size=1, max_size=64),
+        sign_count=st.integers(0, 2**32 - 1),
+        aaguid=st.uuids(),
+        created_at=st.just(NOW),
+    )
+)
 def test_any_record_survives(credential: CredentialRecord) -> None:
     assert CredentialRecord.from_bytes(credential.to_bytes()) == credential
     assert CredentialRecord.from_dict(credential.to_dict()) == credential
@@ -55,7 +64,16 @@ def test_what_is_no_stored_record_is_a_decode_error(stored: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "members", [{}, LEAST.to_dict() | {"sign_count": "0"}, LEAST.to_dict() | {"credential_id": "="}, {"rp_id": 1}]
+    "members",
+    [
+        {},
+        {"rp_id": 1},
+        LEAST.to_dict() | {"sign_count": "0"},
+        LEAST.to_dict() | {"sign_count": -1},
+        LEAST.to_dict() | {"credential_id": "="},
+        LEAST.to_dict() | {"credential_id": ""},
+        LEAST.to_dict() | {"created_at": "2026-01-01T00:00:00"},
+    ],
 )
 def test_what_are_no_members_of_a_record_is_a_decode_error(members: dict[str, Any]) -> None:
     with pytest.raises(DecodeError):

@@ -30,7 +30,7 @@ Outcome: TypeAlias = RegistrationOutcome | VerifiedAuthentication | PasskeyError
 
 # Every policy that a case may name, and the numbers that some take: what lies beyond helps nobody.
 _KNOBS: Final = {f.name: f.type for f in msgspec.structs.fields(Policy) if f.name != "limits"}
-_NUMBERS: Final = {"cbor_max_depth": range(1, 65), "min_credential_id_bytes": range(1024)}
+_NUMBERS: Final = {"cbor_max_depth": range(1, 65), "min_credential_id_bytes": range(1, 1024)}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,10 +119,7 @@ def _register(case: VectorCase, registration: VectorRegistration, now: datetime)
         mediation=registration.mediation,
         attestation=registration.attestation or "none",
     )
-    # Options may offer an empty list, which leaves the choice to the client; a configuration may not.
-    rp = _relying_party(
-        case.rp, _policy(registration.policy), algorithms or SUPPORTED_ALGORITHMS, registration.trust_anchors
-    )
+    rp = _relying_party(case.rp, _policy(registration.policy), registration.trust_anchors)
     return rp.verify_registration(bytes(registration.response), state, now=now)
 
 
@@ -139,14 +136,16 @@ def _authenticate(
         user_handle=authentication.user_handle,
         allow_credentials=authentication.allow_credentials or (),
     )
-    rp = _relying_party(case.rp, _policy(authentication.policy), SUPPORTED_ALGORITHMS, None)
-    return rp.verify_authentication(bytes(authentication.response), state, record, now=now)
+    rp = _relying_party(case.rp, _policy(authentication.policy), None)
+    response = rp.parse_authentication(bytes(authentication.response))
+    if record.user_handle is None and authentication.user_handle is None:
+        # The case knows no owner: the response's own word is all there is to compare with.
+        record = msgspec.structs.replace(record, user_handle=response.user_handle)
+    return rp.verify_authentication(response, state, record, now=now)
 
 
 @lru_cache(maxsize=256)  # the cases of a file are mostly of one Relying Party
-def _relying_party(
-    rp: VectorRelyingParty, policy: Policy, algorithms: tuple[int, ...], anchors: tuple[bytes, ...] | None
-) -> RelyingParty:
+def _relying_party(rp: VectorRelyingParty, policy: Policy, anchors: tuple[bytes, ...] | None) -> RelyingParty:
     hosts = {origin: check_origin(origin) for origin in rp.origins}
     return RelyingParty(
         id=rp.id,
@@ -154,7 +153,6 @@ def _relying_party(
         related_origins=[o for o, host in hosts.items() if host is not None and not is_within(host, rp.id)],
         top_origins=rp.top_origins,
         allow_cross_origin=rp.allow_cross_origin,
-        algorithms=algorithms,
         trust=TrustPolicy() if anchors is None else TrustPolicy(anchors=anchors, untrusted="reject"),
         policy=policy,
     )

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from OpenSSL import crypto
 
 from ..errors import ConfigurationError
 
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which pyOpenSSL does not name
-_WEAK_DIGESTS: Final = ("md2", "md4", "md5", "sha1")
+_DIGESTS: Final = ("sha256", "sha384", "sha512")
+_WITHOUT_DIGEST: Final = ("ed25519", "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")  # they hash as they sign
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _RSA_BITS: Final = 2048
 
@@ -59,7 +61,7 @@ def verified_path(path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: date
             _check(certificate, now, position, is_anchor=position == len(chain) - 1)
     except crypto.X509StoreContextError as error:
         raise PathError(f"no path to a configured anchor: {error.errors[2]}") from None
-    except (crypto.Error, ValueError) as error:
+    except (crypto.Error, ValueError, UnsupportedAlgorithm) as error:
         raise PathError(f"a certificate that cannot be read ({type(error).__name__})") from None
     return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain)
 
@@ -76,9 +78,8 @@ def _check(certificate: crypto.X509, now: datetime, position: int, *, is_anchor:
     if not _time(certificate.get_notBefore()) <= now <= _time(certificate.get_notAfter()):
         raise PathError(f"{name} is not valid at {now.isoformat()}")
     # Nobody relies on the signature of an anchor: it is trusted because it was configured.
-    digest = certificate.get_signature_algorithm().decode("ascii", "replace").lower()
-    if not is_anchor and any(weak in digest for weak in _WEAK_DIGESTS):
-        raise PathError(f"{name} is signed with {digest}")
+    if not is_anchor:
+        _check_signature_algorithm(certificate, name)
     key = certificate.get_pubkey().to_cryptography_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS:
         raise PathError(f"{name} has an RSA key of {key.key_size} bits")
@@ -86,6 +87,17 @@ def _check(certificate: crypto.X509, now: datetime, position: int, *, is_anchor:
         raise PathError(f"{name} has a key on {key.curve.name}")
     if isinstance(key, dsa.DSAPublicKey):
         raise PathError(f"{name} has a DSA key")
+
+
+def _check_signature_algorithm(certificate: crypto.X509, name: str) -> None:
+    algorithm = certificate.get_signature_algorithm().decode("ascii", "replace").lower()
+    if algorithm in _WITHOUT_DIGEST or algorithm.endswith(_DIGESTS) or algorithm.startswith(_DIGESTS):
+        return
+    if algorithm == "rsassapss":  # its digest stands in its parameters
+        digest = certificate.to_cryptography().signature_hash_algorithm
+        if digest is not None and digest.name in _DIGESTS:
+            return
+    raise PathError(f"{name} is signed with {algorithm}")
 
 
 def _time(text: bytes | None) -> datetime:

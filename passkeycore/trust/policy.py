@@ -3,6 +3,7 @@
 Spec: #sctn-registering-a-new-credential (assess the attestation trustworthiness)
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -24,13 +25,14 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
         require_trusted: Refuse everything that is not trusted, ``none`` and ``self`` included. Needs anchors.
     """
 
-    anchors: tuple[bytes, ...] = ()
+    anchors: Sequence[bytes] = ()
     untrusted: Literal["report", "reject"] = "report"
     require_trusted: bool = False
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError for a demand that nothing can meet, or an anchor that is no certificate."""
         check_choices(self)
+        msgspec.structs.force_setattr(self, "anchors", tuple(self.anchors))
         if self.require_trusted and not self.anchors:
             raise ConfigurationError(
                 "require_trusted needs anchors: without any, nothing is ever trusted", path="trust"
@@ -38,7 +40,7 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if self.anchors:
             from . import chain
 
-            chain.store_of(self.anchors)
+            chain.store_of(tuple(self.anchors))
 
 
 class TrustDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ def _decide(attestation: AttestationResult, policy: TrustPolicy, now: datetime) 
     from . import chain  # pyOpenSSL is loaded only where a path is judged
 
     try:
-        path = chain.verified_path(attestation.trust_path, policy.anchors, now)
+        path = chain.verified_path(attestation.trust_path, tuple(policy.anchors), now)
     except chain.PathError as error:
         return TrustDecision(trusted=False, reason=str(error))
     return TrustDecision(trusted=True, reason="the path leads to a configured anchor", path=path)

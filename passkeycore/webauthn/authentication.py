@@ -17,7 +17,7 @@ from .authenticator_data import (
     rp_id_hash,
 )
 from .client_data import check_client_data
-from .cose import PublicKey
+from .cose import PublicKey, check_rs1
 from .credential import CredentialRecord, CredentialUpdate
 from .extensions import NO_OUTPUTS, AuthenticatorExtensionOutputs, ClientExtensionResults, check_solicited
 from .options import AuthenticationState, check_time
@@ -150,7 +150,9 @@ def verify_authentication(
         )
 
     # UV counts only where a thief cannot have set it up: known from before this ceremony, or synced to the account.
-    trusted = flags & USER_VERIFIED != 0 and (credential.uv_initialized or flags & BACKUP_ELIGIBLE != 0)
+    stored_eligibility, backup_eligible = credential.backup_eligible, flags & BACKUP_ELIGIBLE != 0
+    synced = backup_eligible if stored_eligibility is None else stored_eligibility
+    trusted = flags & USER_VERIFIED != 0 and (credential.uv_initialized or synced)
     if trail is not None:
         trail.see("trusted UV", state.require_trusted_user_verification, trusted)
     if state.require_trusted_user_verification and not trusted:
@@ -161,7 +163,6 @@ def verify_authentication(
             spec="#abstract-opdef-credential-record-uvinitialized",
         )
 
-    stored_eligibility, backup_eligible = credential.backup_eligible, flags & BACKUP_ELIGIBLE != 0
     if trail is not None:
         trail.see("BE unchanged", stored_eligibility, backup_eligible)
     if (
@@ -179,10 +180,12 @@ def verify_authentication(
         )
 
     if trail is not None:
+        trail.see("public key", None, credential.public_key)
+    public_key = PublicKey.parse(credential.public_key)
+    check_rs1(public_key, policy)
+    if trail is not None:
         trail.see("signature")
-    PublicKey.parse(credential.public_key).verify(
-        response.signature, authenticator_data.raw + sha256(response.client_data_json).digest()
-    )
+    public_key.verify(response.signature, authenticator_data.raw + sha256(response.client_data_json).digest())
 
     sign_count, stored_count = authenticator_data.sign_count, credential.sign_count
     regressed = sign_count <= stored_count and (sign_count != 0 or stored_count != 0)
@@ -256,11 +259,6 @@ def check_owner(
         trail.see("allowed credentials", len(state.allow_credentials), credential_id)
     if state.allow_credentials and credential_id not in state.allow_credentials:
         raise _not_allowed("the credential is not in the allow list")
-    if trail is not None:
-        trail.see("usage", state.usage, credential.usage)
-    if state.usage == "sole_factor" and credential.usage == "second_factor":
-        raise _not_allowed("the credential is only a second factor")
-
     owner, known, claimed = credential.user_handle, state.user_handle, response.user_handle
     if trail is not None:
         trail.see("owner", known, owner)
@@ -278,13 +276,22 @@ def check_owner(
                 path="response.userHandle",
                 spec=_SPEC,
             )
-    elif claimed != (owner if known is None else known) and not (owner is None and known is None):
+    elif claimed != (owner if known is None else known) and not (
+        known is None and owner is None and state.allow_credentials
+    ):
         raise VerificationError(
             Code.USER_HANDLE_MISMATCH,
             "not the owner of the credential",
             path="response.userHandle",
             spec=_SPEC,
         )
+
+    if trail is not None:
+        trail.see("usage", state.usage, credential.usage)
+    # Some authenticators make even a second factor discoverable; where it is all that is asked for, it is no second.
+    alone = state.usage == "sole_factor" or (state.user_handle is None and not state.allow_credentials)
+    if alone and credential.usage == "second_factor":
+        raise _not_allowed("the credential is only a second factor")
 
 
 def _not_allowed(message: str) -> VerificationError:

@@ -175,6 +175,8 @@ def check_client_data(
         if raw == usual.encode():
             return
 
+    if trail is not None:
+        trail.see("client data")
     client_data = CollectedClientData.parse(raw, policy)
     if trail is not None:
         trail.see("type", type, client_data.type)
@@ -237,6 +239,8 @@ def check_client_data(
             spec="#dom-collectedclientdata-toporigin",
         )
 
+    if trail is not None:
+        trail.see("tokenBinding", policy.client_data_token_binding, client_data.token_binding)
     if client_data.token_binding and policy.client_data_token_binding == "refuse":
         raise VerificationError(
             Code.TOKEN_BINDING_NOT_ALLOWED,

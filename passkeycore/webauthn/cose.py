@@ -186,14 +186,14 @@ class PublicKey:
     def check(members: CBOR) -> "PublicKey":
         """The key with these `members` of a COSE_Key, after every check, for registration.
 
-        `cryptography` makes a key of an elliptic curve point only when it is used: without an attestation statement
-        nobody uses it, and it would be a third of the cost of a registration.
+        `cryptography` makes a key of a P-256 point only when it is used: without an attestation statement nobody uses
+        it, and it would be a third of the cost of a registration.
 
         Raises:
             DecodeError, UnsupportedError, VerificationError: As `load`; also for an Edwards key off its curve.
         """
         algorithm, known = _algorithm_of(members)
-        if algorithm.key_type == EC2:
+        if algorithm.curve is P256:
             return PublicKey(algorithm, point=ec2_point(algorithm, known, on_curve=True))
         if algorithm.key_type == OKP:
             check_edwards(algorithm, known)
@@ -245,6 +245,16 @@ def _parse(cose_key: bytes) -> PublicKey:
     if end != len(cose_key):
         raise malformed("there are bytes after the COSE_Key")
     return PublicKey.load(members)
+
+
+def check_rs1(public_key: PublicKey, policy: Policy) -> None:
+    """Returns only when the key's signatures are not over SHA-1, or the policy puts up with that.
+
+    Raises:
+        UnsupportedError: `algorithm_unsupported`.
+    """
+    if public_key.algorithm.id == RS1 and not policy.danger_allow_rs1:
+        raise UnsupportedError(Code.ALGORITHM_UNSUPPORTED, "RS1 needs danger_allow_rs1", path=PATH, actual=RS1)
 
 
 class _Frame(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ Spec: #credential-record
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from .wire import reason_of
 
 Usage: TypeAlias = Literal["sole_factor", "second_factor"]
 
-_VERSION: Final = 1
+_VERSION: Final = 1  # a newer release only adds members; it raises this when an older one must not read its records
 _PREFIX: Final = b"pkc"  # and one byte: the version
 
 
@@ -49,11 +49,11 @@ class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
         created_at: When it was registered, UTC; None in imported records.
     """
 
-    credential_id: bytes
+    credential_id: Annotated[bytes, msgspec.Meta(min_length=1, max_length=1023)]
     public_key: bytes
     rp_id: str
-    user_handle: bytes | None = None
-    sign_count: int = 0
+    user_handle: Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    sign_count: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
     uv_initialized: bool = False
     backup_eligible: bool | None = None
     backup_state: bool | None = None
@@ -68,7 +68,10 @@ class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
     large_blob_supported: bool | None = None
     cred_protect: int | None = None
     usage: Usage | None = None
-    created_at: datetime | None = None
+    created_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+    def __repr__(self) -> str:
+        return f"CredentialRecord(credential_id={self.credential_id.hex()}, rp_id={self.rp_id!r}, …)"
 
     def to_bytes(self) -> bytes:
         """The record in its compact stored form: a version and MessagePack."""

@@ -66,6 +66,9 @@ class RegistrationExtensions(msgspec.Struct, frozen=True, kw_only=True):
     remote_client_data_json: str | None = None
     other: Mapping[str, Any] = {}
 
+    def __repr__(self) -> str:
+        return f"RegistrationExtensions({', '.join(self.to_dict())})"
+
     def to_dict(self) -> dict[str, Any]:
         """The inputs as ``AuthenticationExtensionsClientInputsJSON``."""
         inputs = dict(self.other)
@@ -117,7 +120,9 @@ class RegistrationExtensions(msgspec.Struct, frozen=True, kw_only=True):
             other={name: value for name, value in inputs.items() if name not in _REGISTRATION_NAMES},
         )
         if wire.prf is not None and wire.prf.evalByCredential is not None:
-            raise ConfigurationError("prf.evalByCredential has no meaning at registration")
+            raise ConfigurationError("prf.evalByCredential has no meaning at registration", path="extensions")
+        if wire.largeBlob is not None and (wire.largeBlob.read or wire.largeBlob.write is not None):
+            raise ConfigurationError("largeBlob has only support at registration", path="extensions")
         extensions.check()
         return extensions
 
@@ -129,7 +134,10 @@ class RegistrationExtensions(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.enforce_cred_protect and self.cred_protect is None:
             raise ConfigurationError("enforce_cred_protect needs cred_protect", path="extensions")
-        _refuse(self.other, ("appid", "getCredBlob"), "registration")
+        if self.cred_blob is not None and len(self.cred_blob) > 32:
+            raise ConfigurationError("a cred_blob has up to 32 bytes", path="extensions")
+        _check_appid(self.appid_exclude)
+        _refuse(self.other, _AUTHENTICATION_NAMES | _REGISTRATION_NAMES | {"hmacGetSecret"}, "registration")
 
 
 class AuthenticationExtensions(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +152,7 @@ class AuthenticationExtensions(msgspec.Struct, frozen=True, kw_only=True):
         prf_by_credential: Inputs by credential id, each of them in the allow list.
         uvm: Ask which user verification methods were used.
         remote_client_data_json: Client data of a remote desktop's client, passed on unchanged.
-        other: Inputs of extensions that are not typed here, JSON-ready, by identifier.
+        other: Inputs of extensions that are not typed here (``hmacGetSecret`` included), JSON-ready, by identifier.
     """
 
     appid: str | None = None
@@ -156,6 +164,9 @@ class AuthenticationExtensions(msgspec.Struct, frozen=True, kw_only=True):
     uvm: bool = False
     remote_client_data_json: str | None = None
     other: Mapping[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"AuthenticationExtensions({', '.join(self.to_dict())})"
 
     def to_dict(self) -> dict[str, Any]:
         """The inputs as ``AuthenticationExtensionsClientInputsJSON``."""
@@ -198,7 +209,9 @@ class AuthenticationExtensions(msgspec.Struct, frozen=True, kw_only=True):
                 path = "extensions.prf.evalByCredential"
                 by_credential[decode_base64url(id, path)] = _prf_values(values, path)
         blob = wire.largeBlob or _LargeBlobInput()
-        _refuse(inputs, ("appidExclude", "credProps", "credBlob", "credentialProtectionPolicy"), "authentication")
+        _refuse(inputs, _REGISTRATION_NAMES - _AUTHENTICATION_NAMES, "authentication")
+        if blob.support is not None:
+            raise ConfigurationError("largeBlob has no support at authentication", path="extensions")
         return AuthenticationExtensions(
             appid=wire.appid,
             get_cred_blob=wire.getCredBlob,
@@ -224,17 +237,20 @@ class AuthenticationExtensions(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not self.prf_by_credential.keys() <= set(allowed):
             raise ConfigurationError("prf_by_credential names a credential that is not allowed", path="extensions")
-        _refuse(
-            self.other,
-            ("appidExclude", "credProps", "credBlob", "credentialProtectionPolicy"),
-            "authentication",
-        )
+        _check_appid(self.appid)
+        _refuse(self.other, _REGISTRATION_NAMES | _AUTHENTICATION_NAMES, "authentication")
 
 
-def _refuse(inputs: Mapping[str, Any], names: tuple[str, ...], ceremony: str) -> None:
-    for name in names:
-        if name in inputs:
-            raise ConfigurationError(f"{name} has no meaning at {ceremony}", path="extensions")
+def _refuse(inputs: Mapping[str, Any], names: frozenset[str] | set[str], ceremony: str) -> None:
+    for name in inputs:
+        if name in names:
+            raise ConfigurationError(f"{name} has no meaning at {ceremony}, or a member of its own", path="extensions")
+
+
+def _check_appid(appid: str | None) -> None:
+    # Spec: FIDO AppID and Facet Specification, section 3.1.2.
+    if appid is not None and not appid.startswith("https://"):
+        raise ConfigurationError("an AppID is an https URL", path="extensions")
 
 
 class _PrfInput(msgspec.Struct):

@@ -5,13 +5,15 @@ Sources: RFC 9052 and 9053; NIST SP 800-186; RFC 7748 and 8032 (Edwards curves);
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from ..errors import Code, DecodeError, UnsupportedError, VerificationError
+
+_K = TypeVar("_K")
 
 PATH: Final = "credentialPublicKey"
 KTY, ALG, FIRST, SECOND, THIRD = 1, 3, -1, -2, -3  # -1 is a curve, a modulus or a key, as the type says
@@ -93,6 +95,9 @@ CURVE25519 = Curve(
 CURVE448 = Curve(7, 57, _Q448, 1, -39081, small_order=frozenset({0, 1, _Q448 - 1}))
 
 
+_EDWARDS: Final[dict[int, Any]] = {6: ed25519.Ed25519PublicKey, 7: ed448.Ed448PublicKey}
+
+
 class Algorithm(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the IANA COSE algorithm table.
 
@@ -162,9 +167,9 @@ def ec2_point(algorithm: Algorithm, members: Members, *, on_curve: bool) -> byte
 
 
 def ec2_key(algorithm: Algorithm, point: bytes) -> ec.EllipticCurvePublicKey:
-    curve = algorithm.curve
+    implementation = cast("Curve", algorithm.curve).implementation
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(curve.implementation, point)  # type: ignore[union-attr, arg-type]
+        return _supported(algorithm, lambda: ec.EllipticCurvePublicKey.from_encoded_point(implementation, point))  # type: ignore[arg-type]
     except ValueError:
         raise invalid("not a point of the curve") from None
 
@@ -190,9 +195,7 @@ def _load_okp(algorithm: Algorithm, members: Members) -> object:
         raise invalid("the y coordinate is not reduced modulo the prime of the curve")
     if y in curve.small_order:
         raise VerificationError(Code.PUBLIC_KEY_WEAK, "the point has small order", path=PATH)
-    if curve is CURVE25519:
-        return ed25519.Ed25519PublicKey.from_public_bytes(x)
-    return ed448.Ed448PublicKey.from_public_bytes(x)
+    return _supported(algorithm, lambda: _EDWARDS[curve.id].from_public_bytes(x))
 
 
 def _load_rsa(_: Algorithm, members: Members) -> object:
@@ -211,17 +214,23 @@ def _load_rsa(_: Algorithm, members: Members) -> object:
         )
     if bits > _RSA_BITS[1]:
         raise DecodeError(Code.TOO_LARGE, "the RSA modulus is too long", path=PATH, expected=_RSA_BITS[1], actual=bits)
-    if not n & 1:
-        raise invalid("the RSA modulus is even")
-    if not e & 1 or not 3 <= e < _RSA_EXPONENT_LIMIT:
-        raise invalid("the RSA exponent is even or out of range")
+    if not _are_rsa_numbers(n, e):
+        raise invalid("an even RSA number, or an exponent out of range")
     return rsa.RSAPublicNumbers(e, n).public_key()
+
+
+def _are_rsa_numbers(n: int, e: int) -> bool:
+    return bool(n & 1 and e & 1 and 3 <= e < _RSA_EXPONENT_LIMIT)
 
 
 def _load_akp(algorithm: Algorithm, members: Members) -> object:
     public = _string(members, FIRST, algorithm.key_bytes)
+    return _supported(algorithm, lambda: _ml_dsa_types()[algorithm.name].from_public_bytes(public))
+
+
+def _supported(algorithm: Algorithm, make: Callable[[], _K]) -> _K:
     try:
-        return _ml_dsa_types()[algorithm.name].from_public_bytes(public)
+        return make()
     except UnsupportedAlgorithm:
         raise UnsupportedError(
             Code.ALGORITHM_UNSUPPORTED, f"the installed cryptography lacks {algorithm.name}", path=PATH
@@ -249,11 +258,18 @@ def _fits_ec2(algorithm: Algorithm, key: object) -> bool:
 
 
 def _fits_okp(algorithm: Algorithm, key: object) -> bool:
-    return isinstance(key, ed25519.Ed25519PublicKey if algorithm.curve is CURVE25519 else ed448.Ed448PublicKey)
+    curve = algorithm.curve
+    if curve is None or not isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+        return False
+    raw = key.public_bytes_raw()
+    return len(raw) == curve.size and _edwards_y(raw) < curve.prime and _edwards_y(raw) not in curve.small_order
 
 
 def _fits_rsa(_: Algorithm, key: object) -> bool:
-    return isinstance(key, rsa.RSAPublicKey) and _RSA_BITS[0] <= key.key_size <= _RSA_BITS[1]
+    if not isinstance(key, rsa.RSAPublicKey) or not _RSA_BITS[0] <= key.key_size <= _RSA_BITS[1]:
+        return False
+    numbers = key.public_numbers()
+    return _are_rsa_numbers(numbers.n, numbers.e)
 
 
 def _fits_akp(algorithm: Algorithm, key: object) -> bool:

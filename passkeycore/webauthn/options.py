@@ -67,7 +67,8 @@ class CreationOptions(msgspec.Struct, frozen=True, kw_only=True):
     Strings that the specification enumerates are kept as they are, also when they are not in its lists.
 
     Attributes:
-        rp_id, rp_name: The Relying Party. The name is deprecated, but still a required member.
+        rp_id, rp_name: The Relying Party; without an id clients use the origin's host. The name is deprecated, but
+            still a required member.
         user_handle: ``user.id``: 1..64 bytes, without personal data.
         user_name, user_display_name: For the user's eyes; the second is empty when there is none.
         challenge: 16 bytes or more.
@@ -84,7 +85,7 @@ class CreationOptions(msgspec.Struct, frozen=True, kw_only=True):
             ``navigator.credentials.create()`` beside ``publicKey``; ``parseCreationOptionsFromJSON()`` skips it.
     """
 
-    rp_id: str
+    rp_id: str | None
     rp_name: str
     user_handle: bytes
     user_name: str
@@ -116,7 +117,7 @@ class CreationOptions(msgspec.Struct, frozen=True, kw_only=True):
             selection["authenticatorAttachment"] = self.authenticator_attachment
         return _without_none(
             {
-                "rp": {"id": self.rp_id, "name": self.rp_name},
+                "rp": _without_none({"id": self.rp_id, "name": self.rp_name}),
                 "user": {
                     "id": encode_base64url(self.user_handle),
                     "name": self.user_name,
@@ -222,7 +223,7 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
             challenge=decode_base64url(wire.challenge, "challenge"),
             rp_id=wire.rpId,
             timeout_ms=wire.timeout,
-            allow_credentials=_descriptors(wire.allowCredentials, "allowCredentials"),
+            allow_credentials=_allowed(wire.allowCredentials),
             user_verification=wire.userVerification,
             hints=wire.hints,
             extensions=AuthenticationExtensions.from_dict(wire.extensions),
@@ -391,7 +392,7 @@ class _Parameter(msgspec.Struct):
 
 class _Rp(msgspec.Struct):
     name: str
-    id: str = ""
+    id: str | None = None
 
 
 class _User(msgspec.Struct):
@@ -412,7 +413,7 @@ class _CreationJSON(msgspec.Struct):
     user: _User
     challenge: str
     pubKeyCredParams: tuple[_Parameter, ...]  # noqa: N815
-    timeout: int | None = None
+    timeout: Annotated[int, msgspec.Meta(ge=0)] | None = None
     excludeCredentials: tuple[_Descriptor, ...] = ()  # noqa: N815
     authenticatorSelection: _Selection | None = None  # noqa: N815
     hints: tuple[str, ...] = ()
@@ -424,7 +425,7 @@ class _CreationJSON(msgspec.Struct):
 
 class _RequestJSON(msgspec.Struct):
     challenge: str
-    timeout: int | None = None
+    timeout: Annotated[int, msgspec.Meta(ge=0)] | None = None
     rpId: str | None = None  # noqa: N815
     allowCredentials: tuple[_Descriptor, ...] = ()  # noqa: N815
     userVerification: str = "preferred"  # noqa: N815
@@ -437,6 +438,14 @@ def _descriptors(wire: tuple[_Descriptor, ...], path: str) -> tuple[CredentialDe
     return tuple(
         CredentialDescriptor(id=decode_base64url(d.id, path), transports=d.transports, type=d.type) for d in wire
     )
+
+
+def _allowed(wire: tuple[_Descriptor, ...]) -> tuple[CredentialDescriptor, ...]:
+    descriptors = _descriptors(wire, "allowCredentials")
+    # Clients leave unknown types out, and an empty list would then mean any credential.
+    if descriptors and all(descriptor.type != "public-key" for descriptor in descriptors):
+        raise DecodeError(Code.JSON_INVALID, "no type that is known", path="allowCredentials")
+    return descriptors
 
 
 def _without_none(members: dict[str, Any]) -> dict[str, Any]:

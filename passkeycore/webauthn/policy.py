@@ -54,7 +54,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         transports: Number of transports in one response.
         transport_characters: One transport.
         extensions: Number of client extension results in one response.
-        statements: Number of statements in one compound attestation.
     """
 
     json_bytes: int = 131_072
@@ -67,7 +66,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     transports: int = 32
     transport_characters: int = 32
     extensions: int = 32
-    statements: int = 8
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from ..errors import Code, CredentialExists, VerificationError
 from .attestation import FORMATS, AttestationCeremony, AttestationResult, Verify, verify_statement
 from .authenticator_data import check_authenticator_data, check_credential_id, rp_id_hash
 from .client_data import check_client_data
-from .cose import PublicKey
+from .cose import PublicKey, check_rs1
 from .credential import CredentialRecord
 from .extensions import NO_OUTPUTS, AuthenticatorExtensionOutputs, ClientExtensionResults, check_solicited
 from .options import MINIMUM_ALGORITHMS_OF_CLIENTS, RegistrationState, check_time
@@ -101,6 +101,8 @@ def verify_registration(
             spec="#sctn-attested-credential-data",
         )
 
+    if trail is not None:
+        trail.see("public key", None, attested.public_key)
     public_key = PublicKey.check(attested.cose_key)
     algorithms = state.algorithms or MINIMUM_ALGORITHMS_OF_CLIENTS
     if trail is not None:
@@ -114,6 +116,7 @@ def verify_registration(
             actual=public_key.algorithm.id,
             spec=_SPEC,
         )
+    check_rs1(public_key, policy)
 
     if trail is not None:
         trail.see("attestation statement", sorted(formats), attestation_object.format)
@@ -125,6 +128,7 @@ def verify_registration(
             attested_credential_data=attested,
             client_data_hash=client_data_hash,
             public_key=public_key,
+            conveyance=state.attestation,
             now=now,
         ),
         policy,

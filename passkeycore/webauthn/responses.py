@@ -93,6 +93,9 @@ class _Response(msgspec.Struct, frozen=True, kw_only=True):
     client_extension_results: ClientExtensionResults = NO_RESULTS
     policy: Policy = DEFAULT_POLICY
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(raw_id={self.raw_id.hex()}, …)"
+
     @property
     def client_data(self) -> CollectedClientData:
         """The members of `client_data_json`; read anew at each use.

@@ -23,12 +23,14 @@ def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | str | Mapping[s
     try:
         if isinstance(body, str):
             body = body.encode()
+        elif not isinstance(body, (bytes, dict)):
+            body = dict(body)
         if isinstance(body, bytes):
             check_size(len(body), limit, "$")
             return decoder.decode(body)
         check_size(len(msgspec.json.encode(body)), limit, "$")
         return msgspec.convert(body, decoder.type)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError, OverflowError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError, TypeError, OverflowError) as error:
         raise decoding_error(error, "") from None
 
 

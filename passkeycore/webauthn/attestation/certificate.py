@@ -23,6 +23,8 @@ ORGANIZATIONAL_UNIT: Final = "2.5.4.11"
 COMMON_NAME: Final = "2.5.4.3"
 FIDO_AAGUID: Final = "1.3.6.1.4.1.45724.1.1.4"
 FIDO_FIRMWARE_VERSION: Final = "1.3.6.1.4.1.45724.1.1.5"
+FIDO_SERIAL_NUMBER: Final = "1.3.6.1.4.1.45724.1.1.2"
+_LONGEST_NUMBER: Final = 18  # bytes of DER: a version of 128 bits
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _PATH: Final = "response.attestationObject.attStmt.x5c"
 
@@ -219,7 +221,27 @@ def firmware_claims(certificate: Certificate, format: str) -> Mapping[str, objec
     extension = certificate.extensions.get(FIDO_FIRMWARE_VERSION)
     if extension is None:
         return {}
+    if len(extension.value) > _LONGEST_NUMBER:
+        raise certificate_error(format, "the firmware version is longer than any")
     version = decode_der(int, extension.value)
     if extension.critical or version < 0:
         raise certificate_error(format, "the firmware version extension is critical or negative")
     return {"firmware_version": version}
+
+
+def serial_claims(certificate: Certificate, conveyance: str, format: str) -> Mapping[str, object]:
+    """The claim ``serial_number`` (bytes) of an enterprise attestation, when the certificate makes it.
+
+    Raises:
+        AttestationError: `attestation_certificate_invalid`: a critical extension, or one outside of enterprise
+            attestation.
+        DecodeError: `certificate_malformed`: not an OCTET STRING within the extension's own.
+
+    Spec: #sctn-enterprise-packed-attestation-cert-requirements
+    """
+    extension = certificate.extensions.get(FIDO_SERIAL_NUMBER)
+    if extension is None:
+        return {}
+    if extension.critical or conveyance != "enterprise":
+        raise certificate_error(format, "the serial number extension is critical, or there without being asked for")
+    return {"serial_number": decode_der(bytes, extension.value)}

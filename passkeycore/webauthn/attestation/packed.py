@@ -96,4 +96,4 @@ def _verify_certified(
         raise x509.certificate_error("packed", "the subject's OU is not 'Authenticator Attestation'")
 
     x509.check_aaguid(leaf, ceremony.attested_credential_data.aaguid, "packed")
-    return x509.firmware_claims(leaf, "packed")
+    return {**x509.firmware_claims(leaf, "packed"), **x509.serial_claims(leaf, ceremony.conveyance, "packed")}

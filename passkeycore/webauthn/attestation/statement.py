@@ -26,6 +26,7 @@ class AttestationCeremony(msgspec.Struct, frozen=True, kw_only=True):
         attested_credential_data: The new credential in it.
         client_data_hash: SHA-256 of the client data, 32 bytes.
         public_key: The new credential's key.
+        conveyance: What was asked for; only ``enterprise`` may identify a single device.
         now: The time to judge at.
     """
 
@@ -33,6 +34,7 @@ class AttestationCeremony(msgspec.Struct, frozen=True, kw_only=True):
     attested_credential_data: AttestedCredentialData
     client_data_hash: bytes
     public_key: PublicKey
+    conveyance: str
     now: datetime
 
 
