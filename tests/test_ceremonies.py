@@ -18,6 +18,7 @@ from passkeycore import (
     DecodeError,
     PasskeyError,
     Policy,
+    PrfValues,
     RegistrationExtensions,
     RegistrationState,
     Trail,
@@ -363,6 +364,7 @@ def test_nothing_secret_is_in_a_repr() -> None:
     response = RP.parse_registration(client().create(start.to_dict()))
     outcome = RP.verify_registration(response, start.state, now=NOW)
     secret = RegistrationExtensions(cred_blob=b"secret", other={"x": repr(b"secret")})
+    assert repr(b"secret") not in repr(PrfValues(first=b"secret", second=b"secret"))
     written = AuthenticationExtensions(large_blob_write=b"secret")
     for value in (
         *(start, start.state, start.options, start.options.extensions, begun, begun.state, begun.options),

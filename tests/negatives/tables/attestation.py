@@ -48,6 +48,9 @@ def attesting(certificate: AttestationCertificate, **rp: Any) -> Setup:
 BATCH: Final = attesting(AUTHORITY.issue(TEST_AAGUID))
 RSA_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-257))
 P384_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-35))
+ED25519_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-8))
+ED448_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-53))
+ML_DSA_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-48))
 RS1_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-257), policy=Policy(danger_allow_rs1=True))
 REQUIRED: Final = attesting(
     AUTHORITY.issue(TEST_AAGUID), trust=TrustPolicy(anchors=(AUTHORITY.root,), require_trusted=True)
@@ -178,6 +181,12 @@ STATEMENTS: Final = (
     create("P2.es256-with-a-p384-certificate", _STATEMENT, stated(alg=-7), P384_LEAF),
     create("P2.es384-with-a-p256-certificate", _STATEMENT, stated(alg=-35), BATCH),
     create("P2.eddsa-with-a-p256-certificate", _STATEMENT, stated(alg=-8), BATCH),
+    create("P2.rs256-with-a-p256-certificate", _STATEMENT, stated(alg=-257), BATCH),
+    create("P2.rs256-with-an-ed25519-certificate", _STATEMENT, stated(alg=-257), ED25519_LEAF),
+    create("P2.ed448-with-an-ed25519-certificate", _STATEMENT, stated(alg=-53), ED25519_LEAF),
+    create("P2.eddsa-with-an-ed448-certificate", _STATEMENT, stated(alg=-8), ED448_LEAF),
+    create("P2.another-name-of-eddsa", None, stated(alg=-19), ED25519_LEAF),
+    create("P2.ml-dsa-87-with-an-ml-dsa-44-certificate", _STATEMENT, stated(alg=-50), ML_DSA_LEAF),
     create("P2.ml-dsa-with-a-p256-certificate", _STATEMENT, stated(alg=-48), BATCH),
     create("P2.another-name-of-the-algorithm", None, stated(alg=-9), BATCH),
     create("P2.another-padding", _SIGNATURE, stated(alg=-37), RSA_LEAF),

@@ -12,11 +12,12 @@ import cbor2
 from passkeycore import Code
 from passkeycore.testing import CborValue, EncodedCbor, Tamper, cbor, cbor_map
 
-from ..ceremonies import Json
+from ..ceremonies import Json, Setup, authenticator
 from ..changes import STRICT
 from ..harness import Case, create
 
 Pair: TypeAlias = tuple[CborValue, CborValue]
+OF_256_BYTES: Final = Setup(authenticator={"credential_id_length": 124})
 _CBOR, _KEY, _LARGE = Code.CBOR_INVALID, Code.PUBLIC_KEY_MALFORMED, Code.TOO_LARGE
 
 
@@ -70,6 +71,12 @@ def _tag(number: int) -> bytes:
     head = bytearray(cbor(number))
     head[0] |= 0xC0
     return bytes(head)
+
+
+def _headed(written: bytes, head: bytes, instead: bytes) -> bytes:
+    """An attestation object whose authenticator data, its last member, begins its length in another way."""
+    name = cbor("authData")
+    return written.replace(name + head, name + instead, 1)
 
 
 def _key_bytes(change: Any) -> Tamper:
@@ -179,6 +186,13 @@ HEADS: Final = (
     create("B05.key-with-a-long-length", _KEY, _key_bytes(lambda key: key.replace(b"\x58\x20", b"\x59\x00\x20", 1))),
     create(
         "B05.key-with-a-long-label", _KEY, _key_bytes(lambda key: key.replace(b"\x01\x02\x03", b"\x18\x01\x02\x03", 1))
+    ),
+    create("B05.authenticator-data-with-a-long-length", _CBOR, outer(lambda o: _headed(o, b"\x58", b"\x59\0"))),
+    create("B05.10-bytes-with-a-long-length", _CBOR, shaped(authData=EncodedCbor(b"\x58\x0a" + bytes(10)))),
+    create("B05.256-bytes-of-authenticator-data", None, Tamper(client_data=lambda d: d | {"extra": 1}), OF_256_BYTES),
+    create("B05.255-bytes-of-authenticator-data", None, authenticator(credential_id_length=123), OF_256_BYTES),
+    create(
+        "B11.256-bytes-that-say-they-are-none", _CBOR, outer(lambda o: _headed(o, b"\x59\1", b"\x58")), OF_256_BYTES
     ),
     create("B05.object-with-a-long-head", _CBOR, outer(lambda o: b"\xb8\x03" + o[1:])),
     *_refused(

@@ -179,10 +179,14 @@ _SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = {
 ALPHABET: Final = (
     *(create(f"{id}-in-the-id", _BASE64, identified(change)) for id, change in _SPELLINGS.items()),
     *(get(f"{id}-in-the-signature", _BASE64, respelled("signature", change)) for id, change in _SPELLINGS.items()),
+    # The attestation object is long enough for another decoder.
+    *(
+        create(f"{id}-in-the-attestation-object", _BASE64, respelled("attestationObject", change))
+        for id, change in _SPELLINGS.items()
+    ),
     create("J15.lone-surrogate-in-the-id", _JSON, identified(lambda t: "\udc41" + t[1:])),
     create("J15.lone-surrogate-in-a-mapping", _JSON, parsed(lambda r: r | {"rawId": "\udc41" + r["rawId"][1:]})),
     create("J13.padded-client-data", _BASE64, respelled("clientDataJSON", lambda t: t + "=")),
-    create("J13.padded-attestation-object", _BASE64, respelled("attestationObject", lambda t: t + "=")),
     get("J13.padded-authenticator-data", _BASE64, respelled("authenticatorData", lambda t: t + "=")),
     get("J13.padded-user-handle", _BASE64, respelled("userHandle", lambda t: t + "=")),
     create("J13.padded-id-alone", _BASE64, answered(id=b64url_encode(CREDENTIAL_ID) + "=")),
@@ -227,6 +231,12 @@ SHAPES: Final = (
     create("J19.discoverable-as-text", _JSON, results(credProps={"rk": "true"})),
     create("J19.discoverable-as-a-number", _JSON, results(credProps={"rk": 1})),
     create("J19.properties-true", _JSON, results(credProps=True)),
+    create(
+        "J19.large-blob-supported",
+        None,
+        results(largeBlob={"supported": True}),
+        then=lambda o: o.credential.large_blob_supported,
+    ),
     create("J19.unknown-result", None, results(someday=[{"a": 1}])),
     create("J20.appid-excluded-as-a-number", _JSON, results(appidExclude=1)),
     create("J20.methods-as-text", _JSON, results(uvm=[["1", "2", "3"]])),
