@@ -46,6 +46,7 @@ def attesting(certificate: AttestationCertificate, **rp: Any) -> Setup:
 
 
 BATCH: Final = attesting(AUTHORITY.issue(TEST_AAGUID))
+STRICT_BATCH: Final = attesting(AUTHORITY.issue(TEST_AAGUID), policy=conformance())
 RSA_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-257))
 P384_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-35))
 ED25519_LEAF: Final = attesting(AUTHORITY.issue(TEST_AAGUID, algorithm=-8))
@@ -115,6 +116,20 @@ def small_rsa_key() -> SoftwareKey:
     public = rsa.RSAPublicNumbers(65537, p * q)
     numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
     return SoftwareKey(-257, numbers.private_key())
+
+
+def _of_version(version: int) -> AttestationCertificate:
+    """A certificate of any version, with the extensions that only the third may have."""
+    certificate = certificates.certificate(
+        subject=certificates.name(LEAF_SUBJECT),
+        subject_key=OTHER_KEY,
+        issuer=AUTHORITY.subject,
+        issuer_key=AUTHORITY.key,
+        serial=7,
+        extensions=[certificates.basic_constraints(False)],
+        version=version,
+    )
+    return AttestationCertificate(OTHER_KEY, (certificate,))
 
 
 def _self_signed() -> AttestationCertificate:
@@ -192,6 +207,7 @@ STATEMENTS: Final = (
     create("P2.another-padding", _SIGNATURE, stated(alg=-37), RSA_LEAF),
     create("P2.unknown-algorithm", _STATEMENT, stated(alg=-999), BATCH),
     create("P2.algorithm-as-text", _STATEMENT, stated(alg="ES256"), BATCH),
+    create("P2.algorithm-as-a-list", _STATEMENT, stated(alg=[-7]), BATCH),
     create("P2.algorithm-true", _STATEMENT, stated(alg=True), BATCH),
     create("P2.rsa-certificate-of-1024-bits", _STATEMENT, issued(key=small_rsa_key()), BATCH),
     create("P2.rs1-without-opting-in", _STATEMENT, issued(key=SoftwareKey.derive(SEED, -65535)), BATCH),
@@ -210,6 +226,7 @@ STATEMENTS: Final = (
     create("P4.certificates-and-ecdaa", _STATEMENT, stated(ecdaaKeyId=b"id"), BATCH),
     create("P4.ecdaa-alone", _STATEMENT, stated(ecdaaKeyId=b"id"), SELF),
     create("P5-unknown-member", None, stated(x=1), SELF),
+    create("P5.strict-with-certificates", None, stated(alg=-9), STRICT_BATCH),
     create("P5.strict-unknown-member", _STATEMENT, stated(x=1), STRICT_SELF),
     create("P15-self-attestation-of-another-algorithm", _STATEMENT, stated(alg=-9), SELF),
     create("P15.self-attestation-of-another-type", _STATEMENT, stated(alg=-257), SELF),
@@ -217,6 +234,9 @@ STATEMENTS: Final = (
 
 CERTIFICATES: Final = (
     create("P6.version-1", _CERTIFICATE, issued(version=1), BATCH),
+    create("P6.version-1-with-extensions", _CERTIFICATE, certified(_of_version(1)), BATCH),
+    create("P6.version-2-with-extensions", _CERTIFICATE, certified(_of_version(2)), BATCH),
+    create("P6.version-3", None, certified(_of_version(3)), BATCH),
     create("P6.version-2", _CERTIFICATE, issued(version=2), BATCH),
     create("P7.other-unit", _CERTIFICATE, subject(OU="Authenticator attestation"), BATCH),
     create("P7.no-unit", _CERTIFICATE, subject(OU=None), BATCH),
@@ -255,6 +275,7 @@ CERTIFICATES: Final = (
         lambda o: o.attestation.claims == {"firmware_version": 7},
     ),
     create("P11.critical-firmware-version", _CERTIFICATE, firmware(der.integer(7), critical=True), BATCH),
+    create("P11.firmware-version-0", None, firmware(der.integer(0)), BATCH),
     create("P11.negative-firmware-version", _CERTIFICATE, firmware(der.integer(-1)), BATCH),
     create("P11.firmware-version-as-text", _DER, firmware(der.utf8_string("7")), BATCH),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
-from passkeycore import Code, PasskeyError, Policy, sole_factor
+from passkeycore import Code, PasskeyError, Policy, RegistrationOutcome, sole_factor
 from passkeycore.testing import (
     AT,
     BE,
@@ -84,6 +84,10 @@ def claiming(cleared: int, **members: Any) -> Tamper:
 def _tells(part: str) -> Callable[[PasskeyError], bool]:
     """An error that names the part that is cut off."""
     return lambda error: part in error.message
+
+
+def _refuses_secrets(outcome: RegistrationOutcome) -> bool:
+    return outcome.authenticator_extensions.hmac_secret is False
 
 
 _RP, _UP, _UV = Code.RP_ID_MISMATCH, Code.USER_PRESENCE_REQUIRED, Code.USER_VERIFICATION_REQUIRED
@@ -192,6 +196,8 @@ LAYOUT: Final = (
     create("R45.protection-3", None, outputs(credProtect=3), then=lambda o: o.credential.cred_protect == 3),
     create("R45.pin-length-negative", _EXT, outputs(minPinLength=-1)),
     create("R45.pin-length-true", _EXT, outputs(minPinLength=True)),
+    create("R45.pin-length-0", None, outputs(minPinLength=0)),
+    create("R45.secret-refused", None, outputs(hmac_secret=False), then=_refuses_secrets),
     create("R45.blob-number", _EXT, outputs(credBlob=1)),
     create("R45.secret-text", _EXT, outputs(hmac_secret="yes")),
     create("R45.blob-stored", None, outputs(credBlob=True), then=lambda o: o.authenticator_extensions.cred_blob_stored),
