@@ -144,6 +144,7 @@ FLAGS: Final = (
         record(uv_initialized=False),
         SOLE_FACTOR,
     ),
+    get("A09.trusted-verification-that-did-not-happen", _UV, flags(clear=UV), TRUSTED_UV),
     get(
         "A10.reported-but-not-trusted",
         None,

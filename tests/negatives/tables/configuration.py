@@ -9,6 +9,8 @@ from typing import Any, Final
 from passkeycore import (
     Code,
     CredentialRecord,
+    Policy,
+    RegistrationExtensions,
     RelyingParty,
     TrustPolicy,
     android_origin,
@@ -30,6 +32,9 @@ USER: Final = {"user_handle": USER_HANDLE, "user_name": "ada", "challenge": CHAL
 CREATE: Final = Right(_RP.registration_options, USER)
 PRESET: Final = Right(_RP.registration_options, USER | {"preset": second_factor()})
 GET: Final = Right(_RP.authentication_options, {"challenge": CHALLENGE, "now": NOW})
+RELATED: Final = Right(RelyingParty, {"id": RP_ID, "origins": [ORIGIN], "related_origins": ["https://example.com"]})
+POLICY: Final = Right(Policy, {})
+INPUTS: Final = Right(RegistrationExtensions.from_dict, {"inputs": {}})
 TRUST: Final = Right(TrustPolicy, {})
 
 _INVALID, _STATE, _RECORD = Code.CONFIGURATION_INVALID, Code.STATE_INVALID, Code.RECORD_INVALID
@@ -151,6 +156,12 @@ PARTIES: Final = (
     call("R24.rp-id-that-does-not-cover-the-origin", _INVALID, PARTY, id="example.com"),
     call("R24.rp-id-of-253-characters", None, APP, id=".".join((_LABEL, _LABEL, _LABEL, 61 * "a"))),
     call("R24.rp-id-of-one-label", None, APP, id="intranet"),
+    call("R24.related-origin-among-the-origins", None, RELATED, origins=[ORIGIN, "https://example.com"]),
+    call("R24.conveyance-unknown", _INVALID, PARTY, attestation="all"),
+    call("R24.policy-unknown", _INVALID, POLICY, sign_count_regression="perhaps"),
+    call("R24.trust-unknown", _INVALID, TRUST, untrusted="ignore"),
+    call("R24.ceremony-verification-unknown", _INVALID, CREATE, user_verification="perhaps"),
+    call("R24.ceremony-mediation-unknown", _INVALID, GET, mediation="silent"),
     call("R24.no-algorithms", _INVALID, PARTY, algorithms=()),
     call("R24.unknown-algorithm", _INVALID, PARTY, algorithms=(-7, -999)),
     call("R24.rs1-without-opting-in", _INVALID, PARTY, algorithms=(-7, -65535)),
@@ -173,8 +184,10 @@ PARTIES: Final = (
     call("R24.anchor-that-is-no-certificate", _INVALID, TRUST, anchors=(b"nothing",)),
 )
 
+_ENFORCED: Final = RegistrationExtensions(enforce_cred_protect=True)
 OPTIONS: Final = (
     call("R77-user-handle-empty", _INVALID, CREATE, user_handle=b""),
+    call("R77.1-byte-in-the-user-handle", None, CREATE, user_handle=b"x"),
     call("R77.65-bytes-in-the-user-handle", _INVALID, CREATE, user_handle=bytes(65)),
     call("R77.64-bytes-in-the-user-handle", None, CREATE, user_handle=bytes(64)),
     call("R77.user-handle-is-the-name", _INVALID, CREATE, user_handle=b"ada"),
@@ -203,6 +216,10 @@ OPTIONS: Final = (
         _INVALID,
         CREATE,
         extensions={"enforceCredentialProtectionPolicy": True},
+    ),
+    call("R78.protection-enforced-in-typed-inputs", _INVALID, CREATE, extensions=_ENFORCED),
+    call(
+        "R78.protection-enforced-in-inputs-alone", _INVALID, INPUTS, inputs={"enforceCredentialProtectionPolicy": True}
     ),
     call("R78.appid-at-registration", _INVALID, CREATE, extensions={"appid": "https://example.org"}),
     call(
@@ -270,6 +287,7 @@ RECORDS: Final = tuple(
         "record-empty": b"",
         "record-of-chance": derive(SEED, "chance", length=300),
         "record-without-its-mark": _BYTES[4:],
+        "record-with-another-mark": b"PKC" + _BYTES[3:],
         "record-mark-only": _BYTES[:3],
         "record-version-only": _BYTES[:4],
         "record-cut-short": _BYTES[:-1],

@@ -34,6 +34,7 @@ from ..ceremonies import (
     Setup,
     authenticator,
     finish,
+    play,
     state,
 )
 from ..changes import STRICT, answered, inside, results, said
@@ -72,6 +73,11 @@ CREATION: Final = Right(RegistrationState.from_json, {"text": CREATION_STATE})
 REQUEST: Final = Right(AuthenticationState.from_json, {"text": REQUEST_STATE})
 
 
+_REQUEST: Final = _RP.authentication_options(**_STATES).state
+_PLAYED: Final = play("create")
+FINISH: Final = Right(_RP.verify_registration, {"response": _PLAYED.body, "state": _PLAYED.state, "now": NOW})
+
+
 def _keeps_the_signed_key(outcome: RegistrationOutcome) -> bool:
     key = SoftwareKey.derive(SEED, -7, purpose="credential key")
     return outcome.credential.public_key == key.cose()
@@ -89,6 +95,8 @@ _INJECTION: Final = "https://a\r\n2026-01-02 login ok \x1b[2J\u202e" + 500 * "A"
 STATES: Final = (
     call("R08-state-of-an-authentication", _STATE, CREATION, text=REQUEST_STATE),
     call("A02.R08-state-of-a-registration", _STATE, REQUEST, text=CREATION_STATE),
+    call("R08.state-of-the-other-kind-at-the-finish", _UNKNOWN, FINISH, state=_REQUEST),
+    create("R09.time-without-a-zone", Code.CONFIGURATION_INVALID, finish(now=NOW.replace(tzinfo=None))),
     create("R09-expired", _LATE, finish(now=NOW + LIFETIME + SECOND)),
     create("R09.last-moment", None, finish(now=NOW + LIFETIME)),
     create("R09.before-it-began", _LATE, finish(now=NOW - 61 * SECOND)),
