@@ -5,8 +5,8 @@ the timed region: objects that survive from call to call carry hashes and identi
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -16,15 +16,24 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
-from passkeycore import AuthenticationState, CredentialRecord, RegistrationState, RelyingParty, VerifiedAuthentication
+from passkeycore import (
+    AuthenticationState,
+    CredentialRecord,
+    RegistrationState,
+    RelyingParty,
+    TrustPolicy,
+    VerifiedAuthentication,
+)
 from passkeycore.testing import (
     TEST_AAGUID,
     SoftwareAuthenticator,
+    StatementMaker,
     VirtualClient,
     b64url_decode,
     cbor,
     packed_maker,
 )
+from passkeycore.trust import Anchor
 from passkeycore.webauthn.cose import EDDSA, ES256, ML_DSA_65, RS256, PublicKey
 
 from .measure import Call
@@ -98,17 +107,25 @@ class AuthenticationCase:
 
 @dataclass(frozen=True)
 class RegistrationCase:
-    """One registration."""
+    """One registration.
 
-    attestation: AttestationName
+    Attributes:
+        attestation: A name of the kind of statement.
+        root: The certificate (DER) that the attestation has to lead to; None: whether it is trusted is not asked.
+        rp: Who verifies it, with that root.
+    """
+
+    attestation: str
     body: str
     stored_state: str
     challenge: bytes
     cose_key: bytes
+    root: bytes | None = None
+    rp: RelyingParty = _RP
 
     def ours(self) -> Call:
         """The whole verification, from the text to the outcome."""
-        return partial(_RP.verify_registration, self.body, RegistrationState.from_json(self.stored_state))
+        return partial(self.rp.verify_registration, self.body, RegistrationState.from_json(self.stored_state))
 
 
 def _load_and_verify(load: Callable[[], Any], *arguments: object) -> None:
@@ -159,7 +176,19 @@ def registration_cases(attestation: AttestationName, number: int) -> list[Regist
     return [_registration_case(client, attestation, f"user {index}") for index in range(number)]
 
 
-def _registration_case(client: VirtualClient, attestation: AttestationName, user: str) -> RegistrationCase:
+def attested_cases(format: str, makers: Sequence[StatementMaker], root: bytes) -> list[RegistrationCase]:
+    """A registration with a statement of each of `makers`, of this format, that is trusted only because of `root`."""
+    trust = TrustPolicy(anchors=(Anchor(root, frozenset({format})),), require_trusted=True)
+    rp = RelyingParty(id=RP_ID, origins=[ORIGIN], algorithms=tuple(ALGORITHMS), trust=trust)
+    cases: list[RegistrationCase] = []
+    for index, maker in enumerate(makers):
+        authenticator = SoftwareAuthenticator(f"benchmark {format} {index}", algorithms=(ES256,), attestation=maker)
+        case = _registration_case(VirtualClient(authenticator, ORIGIN), format, f"user {index}")
+        cases.append(replace(case, root=root, rp=rp))
+    return cases
+
+
+def _registration_case(client: VirtualClient, attestation: str, user: str) -> RegistrationCase:
     start = _RP.registration_options(
         user_handle=sha256(user.encode()).digest(),
         user_name=user,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from ssl import DER_cert_to_PEM_cert
 from types import ModuleType
 from typing import Any, Final, Protocol
 
@@ -28,7 +29,7 @@ class Peer(Protocol):
         ...
 
     def registration(self, case: RegistrationCase) -> Call:
-        """Likewise; statements are verified, certificate paths are not, as no anchors are given."""
+        """Likewise; statements are verified, certificate paths only where the case has a root."""
         ...
 
 
@@ -57,12 +58,17 @@ class PyWebAuthn:
 
     def registration(self, case: RegistrationCase) -> Call:
         """`verify_registration_response`."""
+        roots: dict[Any, list[bytes]] = {}
+        if case.root is not None:
+            pem = DER_cert_to_PEM_cert(case.root).encode()
+            roots[import_module("webauthn.helpers.structs").AttestationFormat(case.attestation)] = [pem]
         return partial(
             self._module.verify_registration_response,
             credential=case.body,
             expected_challenge=case.challenge,
             expected_rp_id=RP_ID,
             expected_origin=ORIGIN,
+            pem_root_certs_bytes_by_fmt=roots,
         )
 
 

@@ -39,6 +39,8 @@ class Code(StrEnum):
     STATE_INVALID = "state_invalid"
     RECORD_INVALID = "record_invalid"
     VECTOR_INVALID = "vector_invalid"
+    METADATA_INVALID = "metadata_invalid"
+    STATUS_LIST_INVALID = "status_list_invalid"
     # UnsupportedError
     ALGORITHM_UNSUPPORTED = "algorithm_unsupported"
     ATTESTATION_FORMAT_UNSUPPORTED = "attestation_format_unsupported"
@@ -78,9 +80,20 @@ class Code(StrEnum):
     ATTESTATION_STATEMENT_INVALID = "attestation_statement_invalid"
     ATTESTATION_CERTIFICATE_INVALID = "attestation_certificate_invalid"
     ATTESTATION_SIGNATURE_INVALID = "attestation_signature_invalid"
+    ANDROID_KEY_LISTS_EMPTY = "android_key_lists_empty"
+    SECURITY_LEVEL_INSUFFICIENT = "security_level_insufficient"
     # UntrustedError
     ATTESTATION_REQUIRED = "attestation_required"
     ATTESTATION_UNTRUSTED = "attestation_untrusted"
+    ATTESTATION_REVOKED = "attestation_revoked"
+    ATTESTATION_NOT_ALLOWED = "attestation_not_allowed"
+    AUTHENTICATOR_NOT_ALLOWED = "authenticator_not_allowed"
+    METADATA_MISMATCH = "metadata_mismatch"
+    STATUS_LIST_MISSING = "status_list_missing"
+    # VerificationError: metadata, when it is loaded
+    METADATA_SIGNATURE_INVALID = "metadata_signature_invalid"
+    METADATA_UNTRUSTED = "metadata_untrusted"
+    METADATA_ROLLBACK = "metadata_rollback"
     # CeremonyError
     CHALLENGE_UNKNOWN = "challenge_unknown"
     CHALLENGE_EXPIRED = "challenge_expired"

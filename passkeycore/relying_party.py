@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from .errors import ChallengeError, Code, ConfigurationError
-from .trust import TrustDecision, TrustPolicy, judge
+from .trust import TrustDecision, TrustPolicy, judge, reassess
 from .webauthn.attestation import FORMATS, AttestationResult, Verify
 from .webauthn.authentication import VerifiedAuthentication, verify_authentication
 from .webauthn.cose import ALGORITHMS, DEFAULT_ALGORITHMS, RS1
@@ -38,6 +38,9 @@ from .webauthn.policy import DEFAULT_POLICY, Policy, check_choices
 from .webauthn.registration import VerifiedRegistration, verify_registration
 from .webauthn.responses import AuthenticationResponse, RegistrationResponse
 from .webauthn.trail import Trail
+
+if TYPE_CHECKING:
+    from .trust.metadata import Metadata
 
 _V = TypeVar("_V")
 
@@ -392,11 +395,36 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         return RegistrationOutcome(
             credential=verified.credential,
             attestation=verified.attestation,
-            trust=judge(verified.attestation, self.trust, now),
+            trust=judge(
+                verified.attestation,
+                self.trust,
+                now,
+                aaguid=verified.credential.aaguid,
+                algorithm=verified.algorithm,
+            ),
             user_verified=verified.user_verified,
             client_extensions=verified.client_extensions,
             authenticator_extensions=verified.authenticator_extensions,
         )
+
+    def reassess(
+        self, credential: CredentialRecord, metadata: "Metadata | None" = None, now: datetime | None = None
+    ) -> TrustDecision:
+        """Whether the attestation of a stored credential would still be accepted today, offline.
+
+        Run it over all records when metadata or a list of revoked certificates changed. What the record kept is
+        judged: its certificates at the time of the registration, everything else at `now`.
+
+        Args:
+            credential: The record, with `attestation_object` and `client_data_json`; without, it counts as unproven.
+            metadata: Instead of that of `trust`; None: that.
+            now: The time, aware; None: the clock.
+
+        Raises:
+            PasskeyError: As `passkeycore.trust.reassess`; UntrustedError: it would be refused.
+        """
+        trust = self.trust if metadata is None else msgspec.structs.replace(self.trust, metadata=metadata)
+        return reassess(credential, trust, _aware(now), policy=self.policy, formats=self.formats)
 
     def verify_authentication(
         self,

@@ -107,7 +107,7 @@ def test_a_failing_child_fails_the_whole() -> None:
 
 def test_formats_can_be_taken_away() -> None:
     with pytest.raises(UnsupportedError):
-        register(relying_party(formats={"packed": FORMATS["packed"]}), client())
+        register(relying_party(formats={"packed": FORMATS["packed"]}), client(), attestation="direct")
 
 
 SERIAL = "1.3.6.1.4.1.45724.1.1.2"

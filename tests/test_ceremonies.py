@@ -423,6 +423,24 @@ def test_the_trail_shows_what_each_check_saw() -> None:
     assert [c.expected for c in trail.checks if c.name == "owner"] == [None]
 
 
+def test_the_trail_of_a_registration_shows_what_each_check_saw() -> None:
+    device = client()
+    start = RP.registration_options(
+        user_handle=HANDLE, user_name="ada", extensions={"credProps": True, "minPinLength": True}, now=NOW
+    )
+    trail = Trail()
+    outcome = RP.verify_registration(device.create(start.to_dict()), start.state, now=NOW, trail=trail)
+    seen = {check.name: (check.expected, check.actual) for check in trail.checks}
+    credential = outcome.credential
+    assert seen["attested credential data"] == (True, True)
+    assert seen["credential id length"] == (1023, len(credential.credential_id))
+    assert seen["credential id"] == (credential.credential_id, credential.credential_id)
+    assert seen["excluded credentials"] == (0, credential.credential_id)
+    assert seen["algorithm"] == (start.state.algorithms, -7)
+    assert seen["extensions"] == (("credProps", "minPinLength"), ["credProps", "minPinLength"])
+    assert seen["trust"] == (0, "none")
+
+
 def test_what_was_judged_cannot_be_changed_afterwards() -> None:
     """Every value is frozen and made by keyword, so that a later release can add to it."""
     device = client()

@@ -72,6 +72,41 @@ def _parser() -> argparse.ArgumentParser:
     origin = commands.add_parser("origin", help="the origin of an Android app", description=_ORIGIN)
     origin.add_argument("fingerprint", metavar="FINGERPRINT", help="SHA-256, 64 hexadecimal digits")
     origin.set_defaults(run=_origin)
+
+    trust = commands.add_parser("trust", help="the bundled roots", description=_TRUST)
+    about = trust.add_subparsers(metavar="WHAT", required=True)
+    roots = about.add_parser("list", help="the bundled roots")
+    roots.add_argument("--format", dest="formats", action="append", default=[], help="only those for this format")
+    roots.add_argument("--json", action="store_true", help="one JSON object per root")
+    roots.set_defaults(run=_trust_list)
+    ending = about.add_parser("expiring", help="those that end soon; exit code 1 when there are any")
+    ending.add_argument("--within", dest="days", type=_days, default=90, metavar="DAYS", help="such as 90d (default)")
+    ending.add_argument("--json", action="store_true", help="one JSON object per root")
+    ending.set_defaults(run=_trust_expiring)
+
+    mds = commands.add_parser("mds", help="FIDO metadata: fetch, show, check", description=_MDS)
+    action = mds.add_subparsers(metavar="WHAT", required=True)
+    fetch = action.add_parser("fetch", help="download, verify and cache it")
+    fetch.add_argument("--url", help="where it is served, https (default: FIDO's service)")
+    fetch.add_argument("--to", dest="file", metavar="FILE", help="where to cache it")
+    fetch.set_defaults(run=_mds_fetch)
+    show = action.add_parser("show", help="what the cached metadata says about a model, or all of it in short")
+    show.add_argument("aaguid", metavar="AAGUID", nargs="?", help="the model")
+    show.set_defaults(run=_mds_show)
+    check = action.add_parser("check", help="exit code 1 when the cached metadata is stale or not good")
+    check.set_defaults(run=_mds_check)
+    for reader in (show, check):
+        reader.add_argument("--file", metavar="FILE", help="where it is cached")
+        reader.add_argument("--json", action="store_true", help="JSON objects instead of text")
+    for user in (fetch, show, check):
+        user.add_argument(
+            "--root",
+            dest="roots",
+            metavar="FILE",
+            action="append",
+            default=[],
+            help="a certificate instead of FIDO's roots",
+        )
     return parser
 
 
@@ -82,6 +117,11 @@ _VERIFY: Final = (
 _INSPECT: Final = (
     "Shows what an attestation object, authenticator data, clientDataJSON, a COSE key or a whole response holds. "
     "Exit code 0: the strict parser accepts it; 1: it does not, and the reasons are shown."
+)
+_TRUST: Final = "Shows the roots of attestation and metadata that come with the package; nothing is trusted by default."
+_MDS: Final = (
+    "Keeps FIDO metadata in a file, $XDG_CACHE_HOME/passkeycore/mds.jwt or ~/.cache/passkeycore/mds.jwt unless told "
+    "otherwise, and never replaces it by an older or unverified one."
 )
 _ORIGIN: Final = "Prints the origin that Android gives an app, from the SHA-256 fingerprint of its certificate."
 
@@ -104,3 +144,40 @@ def _origin(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         return complain(error.message)
     return 0
+
+
+def _days(text: str) -> int:
+    days = int(text.removesuffix("d"))  # argparse tells of the ValueError
+    if not 0 <= days <= 36_500:
+        raise argparse.ArgumentTypeError("0 to 36500 days")
+    return days
+
+
+def _trust_list(arguments: argparse.Namespace) -> int:
+    from . import trust
+
+    return trust.list_roots(arguments.formats, as_json=arguments.json)
+
+
+def _trust_expiring(arguments: argparse.Namespace) -> int:
+    from . import trust
+
+    return trust.list_expiring(arguments.days, as_json=arguments.json)
+
+
+def _mds_fetch(arguments: argparse.Namespace) -> int:
+    from . import mds
+
+    return mds.fetch(mds.URL if arguments.url is None else arguments.url, arguments.file, arguments.roots)
+
+
+def _mds_show(arguments: argparse.Namespace) -> int:
+    from . import mds
+
+    return mds.show(arguments.aaguid, arguments.file, arguments.roots, as_json=arguments.json)
+
+
+def _mds_check(arguments: argparse.Namespace) -> int:
+    from . import mds
+
+    return mds.check(arguments.file, arguments.roots, as_json=arguments.json)

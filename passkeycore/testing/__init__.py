@@ -66,14 +66,24 @@ from passkeycore.testing.encoding import (
 )
 from passkeycore.testing.extensions import prf_salt
 from passkeycore.testing.keys import ALGORITHMS, SoftwareKey, derive
+from passkeycore.testing.metadata import MetadataSigner, metadata_entry, metadata_payload
 from passkeycore.testing.options import ClientError
 from passkeycore.testing.statements import (
     AttestationRequest,
     StatementMaker,
+    android_key_maker,
+    android_safetynet_maker,
+    apple_maker,
+    compound_maker,
+    fido_u2f_maker,
+    key_description,
     none,
     packed,
     packed_maker,
     packed_self,
+    safetynet_certificate,
+    tpm_certificate,
+    tpm_maker,
 )
 from passkeycore.testing.tamper import Tamper
 
@@ -102,6 +112,7 @@ __all__ = [
     "CborValue",
     "ClientError",
     "EncodedCbor",
+    "MetadataSigner",
     "NewCredential",
     "SoftwareAuthenticator",
     "SoftwareCredential",
@@ -109,6 +120,9 @@ __all__ = [
     "StatementMaker",
     "Tamper",
     "VirtualClient",
+    "android_key_maker",
+    "android_safetynet_maker",
+    "apple_maker",
     "attestation_object",
     "attested_credential_data",
     "authenticator_data",
@@ -117,10 +131,18 @@ __all__ = [
     "cbor",
     "cbor_map",
     "client_data_json",
+    "compound_maker",
     "derive",
+    "fido_u2f_maker",
+    "key_description",
+    "metadata_entry",
+    "metadata_payload",
     "none",
     "packed",
     "packed_maker",
     "packed_self",
     "prf_salt",
+    "safetynet_certificate",
+    "tpm_certificate",
+    "tpm_maker",
 ]

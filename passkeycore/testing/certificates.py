@@ -99,6 +99,8 @@ def certificate(
     not_before: datetime = NOT_BEFORE,
     not_after: datetime = NOT_AFTER,
     version: int = 3,
+    validity: bytes | None = None,
+    signature_algorithm: bytes | None = None,
 ) -> bytes:
     """A DER certificate with exactly these fields, signed by `issuer_key`.
 
@@ -112,13 +114,15 @@ def certificate(
         not_before: Aware UTC, to the second.
         not_after: Aware UTC, to the second.
         version: 1, 2 or 3 as people count them; 1 leaves the field out as DER demands.
+        validity: A DER Validity instead of the one with the two dates.
+        signature_algorithm: A DER AlgorithmIdentifier instead of the right one; it changes nothing in how is signed.
 
     Raises:
         ValueError: The kit knows no X.509 signature algorithm for the issuer's COSE algorithm (RSA-PSS).
 
     Spec: RFC 5280, section 4.1
     """
-    signature_algorithm = _SIGNATURE_ALGORITHMS.get(issuer_key.algorithm)
+    signature_algorithm = signature_algorithm or _SIGNATURE_ALGORITHMS.get(issuer_key.algorithm)
     if signature_algorithm is None:
         raise ValueError(f"no certificate signatures under COSE algorithm {issuer_key.algorithm}")
     to_be_signed = der.sequence(
@@ -126,7 +130,7 @@ def certificate(
         der.integer(serial),
         signature_algorithm,
         issuer,
-        der.sequence(der.time(not_before), der.time(not_after)),
+        validity or der.sequence(der.time(not_before), der.time(not_after)),
         subject,
         subject_key.spki(),
         *([der.explicit(3, der.sequence(*extensions))] if extensions else []),

@@ -1,106 +1,249 @@
-"""Certificate paths: from an attestation certificate to a configured anchor, built and checked by OpenSSL.
+"""Certificate paths: from an attestation certificate to an anchor, built and checked by OpenSSL.
 
-What OpenSSL's defaults lack is added here: the dates (judged by us, because a reused store ignores every time but
-its first), weak signatures, small RSA keys and odd curves.
+What OpenSSL's defaults lack is added here: dates (judged by us and on every call, because a reused store ignores every
+time but its first, and because formats differ), weak signatures, small RSA keys and odd curves. Paths above the leaf
+repeat for millions of devices, so those that were verified are remembered.
 Source: RFC 5280, section 6.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from threading import Lock
+from typing import Final, TypeAlias
 
+import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.x509 import ObjectIdentifier
 from OpenSSL import crypto
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, DecodeError
+from ..webauthn.attestation.certificate import COMMON_NAME, Certificate, forget_certificates
 
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which pyOpenSSL does not name
-_DIGESTS: Final = ("sha256", "sha384", "sha512")
-_WITHOUT_DIGEST: Final = ("ed25519", "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")  # they hash as they sign
+_PSS: Final = asn1.encode_der(ObjectIdentifier("1.2.840.113549.1.1.10"))
+_NULL: Final = b"\x05\x00"
+# RFC 5758, 4055, 8410 and 9881: ECDSA and PKCS#1 with SHA-256, 384 and 512, Ed25519 and Ed448, ML-DSA.
+_SIGNATURES: Final = frozenset(
+    asn1.encode_der(ObjectIdentifier(f"{arc}.{last}"))
+    for arc, numbers in (
+        ("1.2.840.10045.4.3", (2, 3, 4)),
+        ("1.2.840.113549.1.1", (11, 12, 13)),
+        ("1.3.101", (112, 113)),
+        ("2.16.840.1.101.3.4.3", (17, 18, 19)),
+    )
+    for last in numbers
+)
+_PSS_DIGESTS: Final = ("sha256", "sha384", "sha512")
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _RSA_BITS: Final = 2048
+_NAME_CONSTRAINTS: Final = "2.5.29.30"
+# What the remote provisioning of Android leaves in its certificates (source.android.com, "Remote key provisioning").
+_PROVISIONING_INFO: Final = "1.3.6.1.4.1.11129.2.1.30"
+_PROVISIONING_CA: Final = b"Droid CA"
+_SHARED_LEAVES: Final = frozenset({"packed", "fido-u2f"})  # elsewhere each credential or device has its own
+_REMEMBERED: Final = 256  # paths; each holds references to certificates of a few KiB
 
 
 class PathError(Exception):
     """No acceptable path; the text says why. Never leaves this package."""
 
 
-@lru_cache(maxsize=64)
-def store_of(anchors: tuple[bytes, ...]) -> crypto.X509Store:
-    """An OpenSSL store of the anchors, shared and never changed again.
+class _Link(msgspec.Struct, frozen=True):
+    """A certificate of a path with what is judged on every call, read once."""
+
+    certificate: Certificate
+    not_before: datetime
+    not_after: datetime
+
+
+_Chain: TypeAlias = tuple[_Link, ...]
+
+
+class _Memory:
+    """What was verified lately, by what it was verified from; the oldest is forgotten first.
+
+    Only verified values enter, so nobody can crowd it with junk.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[object, _Chain] = {}
+        self._lock = Lock()
+        self.get = self._known.get
+
+    def put(self, key: object, chain: _Chain) -> None:
+        """Remembers `chain` under `key`."""
+        with self._lock:
+            while len(self._known) >= _REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[key] = chain
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._known.clear()
+
+
+_paths: Final = _Memory()  # whole ones, for the certificate that a batch of devices shares
+_uppers: Final = _Memory()  # what is above the leaf, for devices that have certificates of their own
+
+
+def forget_paths() -> None:
+    """Forgets every remembered path and certificate, but no store, for measurements."""
+    _paths.clear()
+    _uppers.clear()
+    _link.cache_clear()
+    _is_provisioning.cache_clear()
+    forget_certificates()
+
+
+@lru_cache(maxsize=512)
+def stores_of(anchors: tuple[bytes, ...]) -> tuple[crypto.X509Store, ...]:
+    """OpenSSL stores of the anchors, shared and never changed again.
+
+    Nearly always one. Of several anchors with one name OpenSSL would try a single one, so these are kept apart.
 
     Raises:
         ConfigurationError: One of them is not a certificate in DER.
     """
-    store = crypto.X509Store()
-    store.set_flags(_NO_CHECK_TIME | crypto.X509StoreFlags.PARTIAL_CHAIN)
+    stores: list[crypto.X509Store] = []
+    names: list[object] = []
     for der in anchors:
         try:
-            store.add_cert(_certificate(der))
-        except (crypto.Error, ValueError):
+            certificate, name = _load(der), Certificate.parse(der).subject
+            place = names.count(name)
+            names.append(name)
+            if place == len(stores):
+                stores.append(crypto.X509Store())
+                stores[place].set_flags(_NO_CHECK_TIME | crypto.X509StoreFlags.PARTIAL_CHAIN)
+            stores[place].add_cert(certificate)
+        except (crypto.Error, ValueError, DecodeError):
             raise ConfigurationError("a trust anchor is not a certificate in DER", path="trust.anchors") from None
-    return store
+    return tuple(stores)
 
 
-def verified_path(path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: datetime) -> tuple[bytes, ...]:
+def verified_path(
+    path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: datetime, format: str = ""
+) -> tuple[bytes, ...]:
     """The certificates from the leaf of `path` to one of the `anchors`, DER, every one of them acceptable at `now`.
 
-    The rest of `path` may help to build it, in any order, with or without the anchor.
+    The rest of `path` may help to build it, in any order, with or without the anchor. `format` is the attestation
+    format, whose rule about dates holds.
 
     Raises:
         PathError: There is none.
     """
+    chain = _paths.get((path, anchors))
+    if chain is None:
+        chain = _build(path, anchors)
+        if format in _SHARED_LEAVES:
+            _paths.put((path, anchors), chain)
+    _DATES.get(format, _check_dates)(chain, now)
+    return tuple(link.certificate.raw for link in chain)
+
+
+def _build(path: tuple[bytes, ...], anchors: tuple[bytes, ...]) -> _Chain:
     try:
-        leaf, *others = [_certificate(der) for der in path]
+        leaf = _link(path[0])
+        _check_key(leaf, 0)
         if path[0] in anchors:  # a pinned attestation certificate is its own anchor
-            chain = [leaf]
-        else:
-            chain = crypto.X509StoreContext(store_of(anchors), leaf, others).get_verified_chain()
-        for position, certificate in enumerate(chain):
-            _check(certificate, now, position, is_anchor=position == len(chain) - 1)
+            return (leaf,)
+        _check_signature(leaf, 0)
+        loaded = _load(path[0])
+        upper = _uppers.get((path[1:], anchors))
+        if upper is not None:
+            try:  # another certificate of `path` may have issued this leaf
+                _verify(loaded, [], (upper[0].certificate.raw,))
+                return (leaf, *upper)
+            except crypto.X509StoreContextError:
+                pass
+        found = _verify(loaded, [_load(der) for der in path[1:]], anchors)
+        upper = tuple(_link(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)) for certificate in found[1:])
+        for position, link in enumerate(upper, 1):
+            _check_key(link, position)
+            if position < len(upper):  # nobody relies on the signature of an anchor: it is trusted as configured
+                _check_signature(link, position)
     except crypto.X509StoreContextError as error:
         raise PathError(f"no path to a configured anchor: {error.errors[2]}") from None
-    except (crypto.Error, ValueError, UnsupportedAlgorithm) as error:
+    except (crypto.Error, ValueError, UnsupportedAlgorithm, DecodeError) as error:
         raise PathError(f"a certificate that cannot be read ({type(error).__name__})") from None
-    return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain)
+    # Under a remembered issuer OpenSSL would not see the name constraints above it.
+    if upper and not any(_NAME_CONSTRAINTS in link.certificate.extensions for link in upper):
+        _uppers.put((path[1:], anchors), upper)
+    return (leaf, *upper)
 
 
-def _certificate(der: bytes) -> crypto.X509:
-    certificate = crypto.load_certificate(crypto.FILETYPE_ASN1, der)
-    if crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) != der:  # OpenSSL skips what follows a certificate
-        raise ValueError
-    return certificate
+def _verify(leaf: crypto.X509, others: list[crypto.X509], anchors: tuple[bytes, ...]) -> list[crypto.X509]:
+    """The path from `leaf` to one of the anchors, or OpenSSL's reason why there is none."""
+    *stores, last = stores_of(anchors)
+    for store in stores:
+        try:
+            return crypto.X509StoreContext(store, leaf, others).get_verified_chain()
+        except crypto.X509StoreContextError:
+            pass
+    return crypto.X509StoreContext(last, leaf, others).get_verified_chain()
 
 
-def _check(certificate: crypto.X509, now: datetime, position: int, *, is_anchor: bool) -> None:
-    name = f"certificate {position} of the path"
-    if not _time(certificate.get_notBefore()) <= now <= _time(certificate.get_notAfter()):
-        raise PathError(f"{name} is not valid at {now.isoformat()}")
-    # Nobody relies on the signature of an anchor: it is trusted because it was configured.
-    if not is_anchor:
-        _check_signature_algorithm(certificate, name)
-    key = certificate.get_pubkey().to_cryptography_key()
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS:
-        raise PathError(f"{name} has an RSA key of {key.key_size} bits")
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _CURVES:
-        raise PathError(f"{name} has a key on {key.curve.name}")
-    if isinstance(key, dsa.DSAPublicKey):
-        raise PathError(f"{name} has a DSA key")
+def _load(der: bytes) -> crypto.X509:
+    Certificate.parse(der)  # OpenSSL skips what follows a certificate, and takes more than DER
+    return crypto.load_certificate(crypto.FILETYPE_ASN1, der)
 
 
-def _check_signature_algorithm(certificate: crypto.X509, name: str) -> None:
-    algorithm = certificate.get_signature_algorithm().decode("ascii", "replace").lower()
-    if algorithm in _WITHOUT_DIGEST or algorithm.endswith(_DIGESTS) or algorithm.startswith(_DIGESTS):
+@lru_cache(maxsize=512)
+def _link(der: bytes) -> _Link:
+    certificate = Certificate.parse(der)
+    return _Link(certificate, certificate.not_before, certificate.not_after)
+
+
+def _check_key(link: _Link, position: int) -> None:
+    fault = _fault_of(link.certificate.public_key)
+    if fault is not None:
+        raise PathError(f"certificate {position} of the path has {fault}")
+
+
+def _fault_of(key: object) -> str | None:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return None if key.curve.name in _CURVES else f"a key on {key.curve.name}"
+    if isinstance(key, rsa.RSAPublicKey):
+        return None if key.key_size >= _RSA_BITS else f"an RSA key of {key.key_size} bits"
+    return "a DSA key" if isinstance(key, dsa.DSAPublicKey) else None
+
+
+def _check_signature(link: _Link, position: int) -> None:
+    algorithm = link.certificate.signature_algorithm  # real devices write the NULL of RSA elsewhere, too
+    if algorithm.removesuffix(_NULL) in _SIGNATURES:
         return
-    if algorithm == "rsassapss":  # its digest stands in its parameters
-        digest = certificate.to_cryptography().signature_hash_algorithm
-        if digest is not None and digest.name in _DIGESTS:
+    if algorithm.startswith(_PSS):  # its digest stands in its parameters
+        digest = _load(link.certificate.raw).to_cryptography().signature_hash_algorithm
+        if digest is not None and digest.name in _PSS_DIGESTS:
             return
-    raise PathError(f"{name} is signed with {algorithm}")
+    raise PathError(f"certificate {position} of the path is signed with an algorithm that is not accepted")
 
 
-def _time(text: bytes | None) -> datetime:
-    if text is None:
-        raise ValueError
-    return datetime.strptime(text.decode("ascii"), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+def _check_dates(chain: _Chain, now: datetime, *, may_have_ended: bool = False) -> None:
+    for position, link in enumerate(chain):
+        if now < link.not_before or (now > link.not_after and not may_have_ended):
+            raise PathError(f"certificate {position} of the path is not valid at {now.isoformat()}")
+
+
+def _check_android_dates(chain: _Chain, now: datetime) -> None:
+    """Devices whose keys came from the factory keep certificates that nobody can renew, so theirs may have ended.
+
+    Remotely provisioned ones get new certificates every few weeks, and an old one is no longer vouched for.
+    """
+    _check_dates(chain, now, may_have_ended=not any(_is_provisioning(link.certificate.raw) for link in chain[1:]))
+
+
+@lru_cache(maxsize=512)
+def _is_provisioning(der: bytes) -> bool:
+    """Whether it is an authority of Android's remote provisioning."""
+    certificate = Certificate.parse(der)
+    return _PROVISIONING_INFO in certificate.extensions or any(
+        attribute.type == COMMON_NAME and attribute.value.startswith(_PROVISIONING_CA)
+        for attribute in certificate.subject
+    )
+
+
+_DATES: Final[Mapping[str, Callable[[_Chain, datetime], None]]] = {"android-key": _check_android_dates}

@@ -1,99 +1,138 @@
-"""The trust decision: whether an attestation leads to an anchor, why, and what the policy makes of it.
+"""What is acceptable: anchors, metadata, lists and rules, in one value. `decision` applies it.
 
 Spec: #sctn-registering-a-new-credential (assess the attestation trustworthiness)
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+from uuid import UUID
 
 import msgspec
 
-from ..errors import Code, ConfigurationError, UntrustedError
-from ..webauthn.attestation import AttestationResult
+from ..errors import ConfigurationError
 from ..webauthn.policy import check_choices
+from .roots import Anchor
+
+if TYPE_CHECKING:
+    from .android_status import AndroidStatusList
+    from .metadata import Metadata
+
+# FIDO Metadata Service 3.1, section 3.1.4 (AuthenticatorStatus): what says that proofs of the model may be forged, or
+# that the user may not have been verified.
+UNDESIRED_STATUSES: Final = frozenset(
+    {
+        "ATTESTATION_KEY_COMPROMISE",
+        "USER_KEY_PHYSICAL_COMPROMISE",
+        "USER_KEY_REMOTE_COMPROMISE",
+        "USER_VERIFICATION_BYPASS",
+        "REVOKED",
+    }
+)
+# The same section: each level includes those before it. FIDO_CERTIFIED is the name of level 1 from before there were
+# others.
+CERTIFICATIONS: Final = (
+    "FIDO_CERTIFIED",
+    "FIDO_CERTIFIED_L1",
+    "FIDO_CERTIFIED_L1plus",
+    "FIDO_CERTIFIED_L2",
+    "FIDO_CERTIFIED_L2plus",
+    "FIDO_CERTIFIED_L3",
+    "FIDO_CERTIFIED_L3plus",
+)
 
 
 class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Which attestations are acceptable.
 
     Attributes:
-        anchors: Certificates, DER: roots, intermediates, or the attestation certificates themselves. Nothing else
-            is ever an anchor, least of all what a statement brings along.
+        anchors: Where paths may end: `Anchor` values, such as ``bundled()`` roots, or certificates (DER) that are good
+            for every format. Nothing else is ever an anchor, least of all what a statement brings along. Where the
+            metadata has anchors for an authenticator, only those count for it.
+        metadata: FIDO metadata: anchors and statuses of each model; None: there is none.
+        android_status: Google's list of revoked certificates; None: there is none.
         untrusted: What a certificate path that leads to no anchor does: ``report`` registers it as unproven, as
             the specification allows; ``reject`` refuses it.
-        require_trusted: Refuse everything that is not trusted, ``none`` and ``self`` included. Needs anchors.
+        require_trusted: Refuse everything that is not trusted, ``none`` and ``self`` included. Needs anchors or
+            metadata. Each of the five rules below that is set implies it: under ``none`` and ``self`` an AAGUID
+            proves nothing.
+        allow_aaguids: The only models that are acceptable; None: all.
+        deny_aaguids: Models that are not. Then every authenticator has to prove which model it is: U2F's do so by
+            their certificates or the metadata, if at all.
+        refuse_statuses: What a model's current status must not be. Other values than the default imply
+            `require_trusted`; with the default, such a model is not trusted.
+        require_certification: The least FIDO certification that the metadata has to report; None: none.
+        require_android_status: Trust Android keys only after a look into a fresh `android_status`.
+        android_status_max_age_s: How old the list may be to be fresh, in seconds. A day, as Google's caching allows.
+        android_factory_expiry: Certificates of Android devices whose keys came from the factory: ``ignore`` that they
+            have ended, because nobody can renew them; or ``refuse``.
+        formats: The attestation formats that are acceptable, ``none`` among them; None: all that are enabled.
+        types: The attestation types that are acceptable; None: all.
     """
 
-    anchors: Sequence[bytes] = ()
+    anchors: Sequence[Anchor | bytes] = ()
+    metadata: "Metadata | None" = None
+    android_status: "AndroidStatusList | None" = None
     untrusted: Literal["report", "reject"] = "report"
     require_trusted: bool = False
+    allow_aaguids: Collection[UUID] | None = None
+    deny_aaguids: Collection[UUID] = frozenset()
+    refuse_statuses: Collection[str] = UNDESIRED_STATUSES
+    require_certification: str | None = None
+    require_android_status: bool = False
+    android_status_max_age_s: int = 86_400
+    android_factory_expiry: Literal["ignore", "refuse"] = "ignore"
+    formats: Collection[str] | None = None
+    types: Collection[str] | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError for a demand that nothing can meet, or an anchor that is no certificate."""
         check_choices(self)
-        msgspec.structs.force_setattr(self, "anchors", tuple(self.anchors))
-        if self.require_trusted and not self.anchors:
+        implied = (
+            self.allow_aaguids is not None
+            or bool(self.deny_aaguids)
+            or frozenset(self.refuse_statuses) != UNDESIRED_STATUSES
+            or self.require_certification is not None
+            or self.require_android_status
+        )
+        for name, value in (
+            ("anchors", tuple(one if isinstance(one, Anchor) else Anchor(one) for one in self.anchors)),
+            ("allow_aaguids", None if self.allow_aaguids is None else frozenset(self.allow_aaguids)),
+            ("deny_aaguids", frozenset(self.deny_aaguids)),
+            ("refuse_statuses", frozenset(self.refuse_statuses)),
+            ("formats", None if self.formats is None else frozenset(self.formats)),
+            ("types", None if self.types is None else frozenset(self.types)),
+            ("require_trusted", self.require_trusted or implied),
+        ):
+            msgspec.structs.force_setattr(self, name, value)
+        if self.require_trusted and not self.anchors and self.metadata is None:
             raise ConfigurationError(
-                "require_trusted needs anchors: without any, nothing is ever trusted", path="trust"
+                "trust can be required only with anchors or metadata: without, nothing is ever trusted", path="trust"
             )
+        if self.require_certification is not None:
+            if self.require_certification not in CERTIFICATIONS:
+                raise ConfigurationError(f"one of {', '.join(CERTIFICATIONS)}", path="trust.require_certification")
+            if self.metadata is None:
+                raise ConfigurationError("certifications stand in metadata", path="trust.require_certification")
+        if self.android_status_max_age_s < 1:
+            raise ConfigurationError("at least a second", path="trust.android_status_max_age_s")
         if self.anchors:
-            from . import chain
+            from . import chain  # pyOpenSSL is loaded only where there is a path to judge
 
-            chain.store_of(tuple(self.anchors))
+            chain.stores_of(tuple(anchor.certificate for anchor in anchors_of(self)))
 
-
-class TrustDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether an attestation proves anything about its authenticator.
-
-    Attributes:
-        trusted: It leads to an anchor. Otherwise the credential is registered as unproven, or not at all.
-        reason: Why, in a few words for logs.
-        path: The certificates from leaf to anchor, DER, when trusted.
-        children: The decisions on the statements inside a compound one.
-    """
-
-    trusted: bool
-    reason: str
-    path: tuple[bytes, ...] = ()
-    children: tuple["TrustDecision", ...] = ()
+    @property
+    def android_status_max_age(self) -> timedelta:
+        """`android_status_max_age_s` as a duration."""
+        return timedelta(seconds=self.android_status_max_age_s)
 
 
-def judge(attestation: AttestationResult, policy: TrustPolicy, now: datetime) -> TrustDecision:
-    """The decision on a valid attestation at `now`, if the policy lets it be registered at all.
-
-    Raises:
-        UntrustedError: `attestation_required`: there is no certificate path, but trust is required.
-            `attestation_untrusted`: its path leads to no anchor, and that is to be refused.
-    """
-    decision = _decide(attestation, policy, now)
-    if not decision.trusted:
-        if policy.require_trusted:
-            code = Code.ATTESTATION_UNTRUSTED if _has_path(attestation) else Code.ATTESTATION_REQUIRED
-            raise UntrustedError(code, decision.reason, decision=decision)
-        if policy.untrusted == "reject" and _has_path(attestation):
-            raise UntrustedError(Code.ATTESTATION_UNTRUSTED, decision.reason, decision=decision)
-    return decision
+def anchors_of(policy: TrustPolicy, format: str | None = None) -> tuple[Anchor, ...]:
+    """The policy's anchors that are good for this attestation format; None: all of them."""
+    return _scoped(tuple(one if isinstance(one, Anchor) else Anchor(one) for one in policy.anchors), format)
 
 
-def _decide(attestation: AttestationResult, policy: TrustPolicy, now: datetime) -> TrustDecision:
-    if attestation.children:
-        children = tuple(_decide(child, policy, now) for child in attestation.children)
-        trusted = all(child.trusted for child in children)
-        reason = "every statement is trusted" if trusted else "a statement of several is not trusted"
-        return TrustDecision(trusted=trusted, reason=reason, children=children)
-    if not attestation.trust_path:
-        return TrustDecision(trusted=False, reason=f"attestation of type {attestation.type} proves no model")
-    if not policy.anchors:
-        return TrustDecision(trusted=False, reason="no trust anchors are configured")
-    from . import chain  # pyOpenSSL is loaded only where a path is judged
-
-    try:
-        path = chain.verified_path(attestation.trust_path, tuple(policy.anchors), now)
-    except chain.PathError as error:
-        return TrustDecision(trusted=False, reason=str(error))
-    return TrustDecision(trusted=True, reason="the path leads to a configured anchor", path=path)
-
-
-def _has_path(attestation: AttestationResult) -> bool:
-    return bool(attestation.trust_path) or any(_has_path(child) for child in attestation.children)
+@lru_cache(maxsize=128)
+def _scoped(anchors: tuple[Anchor, ...], format: str | None) -> tuple[Anchor, ...]:
+    return tuple(anchor for anchor in anchors if anchor.formats is None or format is None or format in anchor.formats)

@@ -51,6 +51,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         signature_bytes: ``signature``, decoded.
         certificates: Number of certificates in one attestation statement.
         certificate_bytes: One certificate, DER.
+        statements: Number of statements inside a compound one.
         transports: Number of transports in one response.
         transport_characters: One transport.
         extensions: Number of client extension results in one response.
@@ -63,6 +64,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     signature_bytes: int = 8_192
     certificates: int = 8
     certificate_bytes: int = 16_384
+    statements: int = 8
     transports: int = 32
     transport_characters: int = 32
     extensions: int = 32
@@ -92,7 +94,30 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         authenticator_attachment: ``hint`` because clients omit or guess it; ``enforce`` demands the one that was
             asked for.
         min_credential_id_bytes: 1, the least that identifies anything. CTAP2 credentials have 16 or more.
-        danger_allow_rs1: Let RSASSA-PKCS1-v1_5 with SHA-1 be configured. Only old TPMs still need it.
+        root_in_x5c: ``allow`` because authenticators do send the root of their path, and it proves nothing either way;
+            ``refuse`` is what conformance suites ask for.
+        compound: ``all``: every statement inside a compound one has to be valid. With ``any`` one valid one suffices,
+            and the others do not count.
+        android_key_purpose: ``contains_sign`` because some devices list further purposes; ``only_sign`` reads the
+            specification's "equal" by the letter.
+        android_key_require_hardware: Count only what a trusted environment or a StrongBox enforces, and refuse keys
+            that software keeps. The specification leaves it to the Relying Party.
+        android_key_require_strongbox: Refuse keys outside of a StrongBox; implies `android_key_require_hardware`.
+        android_key_tag_order: ``ascending`` as DER demands of the members of an authorization list; ``any`` for
+            devices that write them in another order.
+        fido_u2f_aaguid: ``any`` because the specification does not look at it, and its own vector has one; ``zero``
+            is CTAP2's rule, which conformance suites test.
+        tpm_vendor: ``any`` because the specification knows no list, and lists age. ``listed`` demands a manufacturer
+            of the TCG's registry, ``listed_or_test`` also lets the one of FIDO's conformance suite pass.
+        tpm_names: Where the certificate of a TPM names its maker, model and version: ``any`` takes one relative name
+            with all three as well as one for each, as real chips have; ``one`` only the former, the TCG's own example.
+        android_safetynet_max_age_s: How old a SafetyNet answer may be, in seconds.
+        danger_allow_empty_android_key_lists: Accept an Android key whose authorization lists are both empty, so that
+            nothing says that the key was made for signing. Only the specification's own vector needs it.
+        danger_allow_android_safetynet: Accept SafetyNet statements. Google ended the service, so no honest client
+            makes new ones.
+        danger_allow_rs1: Let RSASSA-PKCS1-v1_5 with SHA-1 be configured, and TPMs attest with it or name their keys
+            by SHA-1. Only old TPMs still need it, but many Windows devices have one.
     """
 
     limits: Limits = Limits()
@@ -106,6 +131,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     unknown_statement_members: Literal["ignore", "refuse"] = "ignore"
     authenticator_attachment: Literal["hint", "enforce"] = "hint"
     min_credential_id_bytes: int = 1
+    root_in_x5c: Literal["allow", "refuse"] = "allow"
+    compound: Literal["all", "any"] = "all"
+    android_key_purpose: Literal["contains_sign", "only_sign"] = "contains_sign"
+    android_key_require_hardware: bool = False
+    android_key_require_strongbox: bool = False
+    android_key_tag_order: Literal["ascending", "any"] = "ascending"
+    fido_u2f_aaguid: Literal["any", "zero"] = "any"
+    tpm_vendor: Literal["any", "listed", "listed_or_test"] = "any"
+    tpm_names: Literal["any", "one"] = "any"
+    android_safetynet_max_age_s: int = 60
+    danger_allow_empty_android_key_lists: bool = False
+    danger_allow_android_safetynet: bool = False
     danger_allow_rs1: bool = False
 
     def __post_init__(self) -> None:
@@ -115,6 +152,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError("a depth of 1 to 64", path="cbor_max_depth")
         if not 1 <= self.min_credential_id_bytes <= 1023:
             raise ConfigurationError("a length of 1 to 1023 bytes", path="min_credential_id_bytes")
+        if self.android_safetynet_max_age_s < 1:
+            raise ConfigurationError("at least a second", path="android_safetynet_max_age_s")
 
 
 DEFAULT_POLICY = Policy()
@@ -131,4 +170,9 @@ def conformance() -> Policy:
         unknown_statement_members="refuse",
         authenticator_attachment="enforce",
         min_credential_id_bytes=16,
+        root_in_x5c="refuse",
+        android_key_purpose="only_sign",
+        fido_u2f_aaguid="zero",
+        tpm_vendor="listed_or_test",
+        tpm_names="one",
     )

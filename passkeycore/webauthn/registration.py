@@ -30,6 +30,7 @@ class VerifiedRegistration(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         credential: The record to store, unless its id is registered already, for whichever user.
         attestation: What the attestation statement turned out to be.
+        algorithm: The COSE algorithm of the credential's key.
         user_verified: UV of this ceremony.
         client_extensions: Unsigned outputs.
         authenticator_extensions: Signed outputs.
@@ -37,6 +38,7 @@ class VerifiedRegistration(msgspec.Struct, frozen=True, kw_only=True):
 
     credential: CredentialRecord
     attestation: AttestationResult
+    algorithm: int
     user_verified: bool
     client_extensions: ClientExtensionResults
     authenticator_extensions: AuthenticatorExtensionOutputs
@@ -185,6 +187,7 @@ def verify_registration(
             created_at=now,
         ),
         attestation=attestation,
+        algorithm=public_key.algorithm.id,
         user_verified=authenticator_data.user_verified,
         client_extensions=results,
         authenticator_extensions=outputs,

@@ -9,8 +9,6 @@ LATER: Final = {
     "R10": "storage: the same response a second time, whose state was taken by the first",
     "R66": "storage: a credential id that the same user has registered",
     "R67": "storage: a credential id that another user has registered",
-    "R72": "metadata: a listed AAGUID claimed under none or self attestation",
-    "R73": "metadata: an AAGUID of zeros where only listed ones are wanted",
     "R80": "server: enrolment without a fresh sign-in, or on an unconfirmed account",
     "A36": "server: a session begun from the user handle of a response that did not verify",
     "A40": "storage: two records of one user with the same credential id",

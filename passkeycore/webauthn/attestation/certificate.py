@@ -6,6 +6,9 @@ Spec: #sctn-packed-attestation-cert-requirements; RFC 5280
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha1
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
@@ -26,6 +29,8 @@ FIDO_FIRMWARE_VERSION: Final = "1.3.6.1.4.1.45724.1.1.5"
 FIDO_SERIAL_NUMBER: Final = "1.3.6.1.4.1.45724.1.1.2"
 _LONGEST_NUMBER: Final = 18  # bytes of DER: a version of 128 bits
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
+_UTC_TIME: Final = b"\x17"
+_GENERALIZED_TIME: Final = b"\x18"
 _PATH: Final = "response.attestationObject.attStmt.x5c"
 
 _T = TypeVar("_T")
@@ -65,6 +70,12 @@ class _ToBeSigned:
 
 
 @asn1.sequence
+class _SubjectPublicKeyInfo:
+    algorithm: asn1.TLV
+    bits: asn1.BitString
+
+
+@asn1.sequence
 class CertificateShape:
     to_be_signed: _ToBeSigned
     algorithm: asn1.TLV
@@ -93,56 +104,148 @@ class Attribute(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of an X.509 certificate that attestation formats have rules for.
+    """An X.509 certificate as far as attestation has rules for it. What only some formats read is read when asked for.
 
     Attributes:
         raw: DER.
         version: 1, 2 or 3.
-        subject: The attributes of the subject, in order; a multi-valued RDN gives several.
+        serial_number: As it stands there, which may be negative.
         public_key: The subject's key, as `cryptography` has it.
         extensions: By dotted identifier.
         ca: ``cA`` of basicConstraints, or None when the extension is absent.
+        shape: The decoded parts that the properties read.
     """
 
     raw: bytes
     version: int
-    subject: tuple[Attribute, ...]
+    serial_number: int
     public_key: object
     extensions: Mapping[str, Extension]
     ca: bool | None
+    shape: CertificateShape
 
     @staticmethod
     def parse(der: bytes) -> "Certificate":
         """The certificate that `der` holds, and nothing after it.
 
+        Remembers the certificates last used: the devices of a batch share one.
+
         Raises:
             DecodeError: `certificate_malformed`: not strict DER, an extension that stands twice, or a public key
                 that cannot be read.
         """
-        certificate = decode_der(CertificateShape, der)
-        tbs = certificate.to_be_signed
-        extensions: dict[str, Extension] = {}
-        for extension in tbs.extensions or ():
-            oid = extension.oid.dotted_string
-            if oid in extensions:
-                raise _malformed("an extension stands twice")
-            extensions[oid] = Extension(extension.critical, extension.value)
-        constraints = extensions.get(_BASIC_CONSTRAINTS)
-        return Certificate(
-            raw=der,
-            version=tbs.version + 1,
-            subject=tuple(
-                Attribute(attribute.type.dotted_string, attribute.value.tag_bytes[0], bytes(attribute.value.data))
-                for relative_name in tbs.subject
-                for attribute in relative_name.as_list()
-            ),
-            public_key=_public_key(_encoded(tbs.public_key)),
-            extensions=extensions,
-            ca=None if constraints is None else decode_der(_BasicConstraints, constraints.value).ca,
+        return _parse(der)
+
+    @property
+    def subject(self) -> tuple[Attribute, ...]:
+        """The attributes of the subject, in order; a multi-valued RDN gives several."""
+        return tuple(attribute for several in attributes_of(self.shape.to_be_signed.subject) for attribute in several)
+
+    @property
+    def self_issued(self) -> bool:
+        """Subject and issuer are the same name, as in every root."""
+        tbs = self.shape.to_be_signed
+        return attributes_of(tbs.subject) == attributes_of(tbs.issuer)
+
+    @property
+    def key_identifier(self) -> bytes:
+        """SHA-1 of the bits of the subject's key, 20 bytes. Source: RFC 5280, section 4.2.1.2, method (1)."""
+        key = decode_der(_SubjectPublicKeyInfo, encoded(self.shape.to_be_signed.public_key))
+        return sha1(key.bits.as_bytes(), usedforsecurity=False).digest()
+
+    @property
+    def aaguid(self) -> UUID | None:
+        """The AAGUID of the id-fido-gen-ce-aaguid extension; None without one.
+
+        Raises:
+            DecodeError: `certificate_malformed`: not an OCTET STRING of 16 bytes within the extension's own.
+        """
+        extension = self.extensions.get(FIDO_AAGUID)
+        if extension is None:
+            return None
+        value = decode_der(bytes, extension.value)
+        if len(value) != 16:
+            raise _malformed("an AAGUID has 16 bytes")
+        return UUID(bytes=value)
+
+    @property
+    def signature_algorithm(self) -> bytes:
+        """The content of the AlgorithmIdentifier (DER) of the issuer's signature: an identifier and its parameters.
+
+        Raises:
+            DecodeError: `certificate_malformed`: the signed part names another one than the envelope.
+        """
+        outer, inner = self.shape.algorithm.data, self.shape.to_be_signed.signature.data
+        if outer != inner:
+            raise _malformed("two different signature algorithms")
+        return bytes(outer)
+
+    @property
+    def not_before(self) -> datetime:
+        """When the validity begins, UTC. Raises DecodeError `certificate_malformed` for a time of another form."""
+        return _time(self.shape.to_be_signed.validity.not_before)
+
+    @property
+    def not_after(self) -> datetime:
+        """When the validity ends, UTC, that second included. Raises as `not_before`."""
+        return _time(self.shape.to_be_signed.validity.not_after)
+
+
+@lru_cache(maxsize=512)
+def _parse(der: bytes) -> Certificate:
+    shape = decode_der(CertificateShape, der)
+    tbs = shape.to_be_signed
+    extensions: dict[str, Extension] = {}
+    for extension in tbs.extensions or ():
+        oid = extension.oid.dotted_string
+        if oid in extensions:
+            raise _malformed("an extension stands twice")
+        extensions[oid] = Extension(extension.critical, extension.value)
+    constraints = extensions.get(_BASIC_CONSTRAINTS)
+    return Certificate(
+        raw=der,
+        version=tbs.version + 1,
+        serial_number=tbs.serial,
+        public_key=_public_key(encoded(tbs.public_key)),
+        extensions=extensions,
+        ca=None if constraints is None else decode_der(_BasicConstraints, constraints.value).ca,
+        shape=shape,
+    )
+
+
+def forget_certificates() -> None:
+    """Forgets the certificates that `Certificate.parse` remembers, for measurements."""
+    _parse.cache_clear()
+
+
+def attributes_of(name: list[asn1.SetOf[AttributeShape]]) -> tuple[tuple[Attribute, ...], ...]:
+    """The relative distinguished names of a decoded Name, each with its attributes."""
+    return tuple(
+        tuple(
+            Attribute(attribute.type.dotted_string, attribute.value.tag_bytes[0], bytes(attribute.value.data))
+            for attribute in relative_name.as_list()
         )
+        for relative_name in name
+    )
 
 
-def _encoded(element: asn1.TLV) -> bytes:
+def _time(element: asn1.TLV) -> datetime:
+    """RFC 5280, section 4.1.2.5: UTCTime from 1950 to 2049, else GeneralizedTime; both to the second and in UTC."""
+    text, tag = bytes(element.data), element.tag_bytes
+    if tag == _UTC_TIME and len(text) == 13:
+        text = (b"19" if text[:2] >= b"50" else b"20") + text
+    elif tag != _GENERALIZED_TIME or len(text) != 15:
+        raise _malformed("a time that is neither UTCTime nor GeneralizedTime to the second")
+    try:
+        if not (text[:14].isdigit() and text[14:] == b"Z"):
+            raise ValueError
+        return datetime.fromisoformat(f"{text[:8].decode()}T{text[8:].decode()}")
+    except ValueError:
+        raise _malformed("not a time in UTC") from None
+
+
+def encoded(element: asn1.TLV) -> bytes:
+    """`element` as DER: its tag, the length and the content."""
     # asn1.encode_der() writes a TLV only since cryptography 50.
     size = len(element.data)
     octets = (size.bit_length() + 7) // 8
@@ -167,6 +270,11 @@ def decode_der(shape: type[_T], der: bytes) -> _T:
         return asn1.decode_der(shape, der)
     except (ValueError, OverflowError):
         raise _malformed("not DER of the expected form") from None
+
+
+def enclosed(der: bytes) -> bytes:
+    """A SEQUENCE around `der`: the reader takes lists only as members of a structure."""
+    return b"\x30" + asn1.encode_der(der)[1:]  # the length is that of an OCTET STRING
 
 
 def _malformed(message: str) -> DecodeError:

@@ -6,15 +6,15 @@ Spec: #sctn-packed-attestation
 from collections.abc import Mapping
 from typing import Final
 
-from ...errors import AttestationError, Code, SignatureError
-from ..cose import PublicKey
 from ..encoding import CBOR
 from ..policy import Policy
 from .statement import (
     AttestationCeremony,
     AttestationResult,
     Verify,
+    attestation_key,
     certificates_of,
+    check_signature,
     members_of,
     statement_error,
 )
@@ -31,6 +31,7 @@ def verify(
         AttestationError: `attestation_statement_invalid`, `attestation_signature_invalid`,
             `attestation_certificate_invalid`.
         DecodeError: `too_large`, `certificate_malformed`.
+        UnsupportedError: `algorithm_unsupported`: RS1, unless the policy accepts it.
     """
     members = members_of(statement, "packed", frozenset({"alg", "sig"}), frozenset({"x5c"}), policy)
     algorithm, signature = members["alg"], members["sig"]
@@ -49,23 +50,6 @@ def verify(
     return AttestationResult(format="packed", type="self")
 
 
-def check_signature(public_key: PublicKey, signature: bytes, signed: bytes, format: str) -> None:
-    """Returns only when the statement's signature verifies.
-
-    Raises:
-        AttestationError: `attestation_signature_invalid`.
-    """
-    try:
-        public_key.verify(signature, signed)
-    except SignatureError:
-        raise AttestationError(
-            Code.ATTESTATION_SIGNATURE_INVALID,
-            "the signature of the attestation statement does not verify",
-            attestation_format=format,
-            spec="#sctn-defined-attestation-formats",
-        ) from None
-
-
 def _verify_certified(
     algorithm: int,
     signature: bytes,
@@ -77,13 +61,12 @@ def _verify_certified(
     from . import certificate as x509  # only attested registrations pay for the import
 
     leaf = x509.Certificate.parse(path[0])
-    key = PublicKey.bind(algorithm, leaf.public_key, allow_rs1=policy.danger_allow_rs1)
-    if key is None:
-        raise statement_error("packed", "alg is not an algorithm for the attestation certificate's key")
+    key = attestation_key(algorithm, leaf.public_key, "packed", policy)
     check_signature(key, signature, signed, "packed")
 
     x509.check_leaf(leaf, "packed")
-    subject = {attribute.type: attribute for attribute in leaf.subject}
+    attributes = leaf.subject
+    subject = {attribute.type: attribute for attribute in attributes}
     country = subject.get(x509.COUNTRY)
     # ISO 3166 alpha-2 in form only: countries come and go, and devices outlive them.
     if country is None or country.tag != _PRINTABLE_STRING or not (len(country.value) == 2 and country.value.isalpha()):
@@ -91,8 +74,7 @@ def _verify_certified(
     for name, type in (("O", x509.ORGANIZATION), ("CN", x509.COMMON_NAME)):
         if type not in subject or not subject[type].value:
             raise x509.certificate_error("packed", f"the subject lacks {name}")
-    unit = subject.get(x509.ORGANIZATIONAL_UNIT)
-    if unit is None or unit.value != b"Authenticator Attestation":
+    if [unit.value for unit in attributes if unit.type == x509.ORGANIZATIONAL_UNIT] != [b"Authenticator Attestation"]:
         raise x509.certificate_error("packed", "the subject's OU is not 'Authenticator Attestation'")
 
     x509.check_aaguid(leaf, ceremony.attested_credential_data.aaguid, "packed")

@@ -9,13 +9,13 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from ...errors import AttestationError, Code
+from ...errors import AttestationError, Code, SignatureError, UnsupportedError
 from ..authenticator_data import AttestedCredentialData, AuthenticatorData
-from ..cose import PublicKey
+from ..cose import RS1, PublicKey
 from ..encoding import CBOR, check_size
 from ..policy import Policy
 
-AttestationType: TypeAlias = Literal["none", "self", "basic", "attca", "anonca", "compound"]
+AttestationType: TypeAlias = Literal["none", "self", "basic", "attca", "anonca", "compound", "unverified"]
 
 
 class AttestationCeremony(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +44,7 @@ class AttestationResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         format: The statement's format.
         type: The attestation type. ``basic`` may turn out to be ``attca``: only metadata tells them apart.
+            ``unverified``: nobody asked for attestation, and the format is not known or not enabled.
         trust_path: Certificates, DER, leaf first, as sent (often without the root); empty without certificates.
         claims: What the statement says about the authenticator, by name; as credible as the trust path.
         children: The results inside a compound statement.
@@ -93,7 +94,9 @@ def certificates_of(x5c: CBOR, format: str, policy: Policy) -> tuple[bytes, ...]
 
     Raises:
         AttestationError: `attestation_statement_invalid`: empty, or not an array of byte strings.
-        DecodeError: `too_large`: more or larger certificates than the policy's limits.
+        DecodeError: `too_large`: more or larger certificates than the policy's limits. `certificate_malformed`: one
+            above the leaf cannot be read, where the policy has to know whether it is a root.
+        AttestationError: `attestation_certificate_invalid`: a root, where the policy refuses those.
     """
     if not isinstance(x5c, list) or not x5c:
         raise statement_error(format, "x5c is not an array of certificates")
@@ -105,7 +108,46 @@ def certificates_of(x5c: CBOR, format: str, policy: Policy) -> tuple[bytes, ...]
             raise statement_error(format, "x5c holds something else than byte strings")
         check_size(len(der), policy.limits.certificate_bytes, path)
         certificates.append(der)
+    if policy.root_in_x5c == "refuse":
+        from .certificate import Certificate, certificate_error
+
+        if any(Certificate.parse(der).self_issued for der in certificates[1:]):
+            raise certificate_error(format, "x5c holds a root")
     return tuple(certificates)
+
+
+def attestation_key(algorithm: int, key: object, format: str, policy: Policy) -> PublicKey:
+    """`key`, from the attestation certificate, bound to the algorithm that the statement names.
+
+    Raises:
+        UnsupportedError: `algorithm_unsupported`: RS1, as old TPMs sign, without the policy that accepts it.
+        AttestationError: `attestation_statement_invalid`: no algorithm, or not one for this key.
+    """
+    if algorithm == RS1 and not policy.danger_allow_rs1:
+        message = "RS1, as old TPMs sign, needs danger_allow_rs1"
+        path = "response.attestationObject.attStmt.alg"
+        raise UnsupportedError(Code.ALGORITHM_UNSUPPORTED, message, path=path, actual=RS1)
+    bound = PublicKey.bind(algorithm, key, allow_rs1=policy.danger_allow_rs1)
+    if bound is None:
+        raise statement_error(format, "alg is not an algorithm for the attestation certificate's key")
+    return bound
+
+
+def check_signature(public_key: PublicKey, signature: bytes, signed: bytes, format: str) -> None:
+    """Returns only when the statement's signature verifies.
+
+    Raises:
+        AttestationError: `attestation_signature_invalid`.
+    """
+    try:
+        public_key.verify(signature, signed)
+    except SignatureError:
+        raise AttestationError(
+            Code.ATTESTATION_SIGNATURE_INVALID,
+            "the signature of the attestation statement does not verify",
+            attestation_format=format,
+            spec="#sctn-defined-attestation-formats",
+        ) from None
 
 
 def statement_error(format: str, message: str) -> AttestationError:

@@ -12,7 +12,6 @@ from . import (
     configuration,
     json_text,
     keys,
-    paths,
     registration,
     signatures,
 )
@@ -27,6 +26,5 @@ CASES: Final[tuple[Case, ...]] = (
     *cbor_bytes.CASES,
     *json_text.CASES,
     *attestation.CASES,
-    *paths.CASES,
     *configuration.CASES,
 )

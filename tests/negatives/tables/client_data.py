@@ -3,14 +3,14 @@
 Rows R01 to R08, R11, R13 to R23 and R25 to R30; A01 to A04 are the same for an authentication.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any, Final
 
 from passkeycore import Code
 from passkeycore.testing import ANDROID_ORIGIN, Tamper, b64url_decode, b64url_encode, derive
 
-from ..ceremonies import CHALLENGE, ORIGIN, SEED, Json, Setup, state
+from ..ceremonies import CHALLENGE, ORIGIN, PLAIN, SEED, Json, Setup, state
 from ..changes import STRICT, said
 from ..harness import Case, create, get
 
@@ -57,7 +57,11 @@ def _own_challenge(response: Json) -> Json:
     }
 
 
-Row = tuple[str, Code | None, Tamper] | tuple[str, Code | None, Tamper, Setup]
+Row = (
+    tuple[str, Code | None, Tamper]
+    | tuple[str, Code | None, Tamper, Setup]
+    | tuple[str, Code | None, Tamper, Setup, Callable[[Any], bool]]
+)
 _JSON, _ORIGIN = Code.JSON_INVALID, Code.ORIGIN_NOT_ALLOWED
 _TYPE, _CHALLENGE = Code.TYPE_MISMATCH, Code.CHALLENGE_MISMATCH
 _CROSS, _TOP = Code.CROSS_ORIGIN_NOT_ALLOWED, Code.TOP_ORIGIN_NOT_ALLOWED
@@ -134,7 +138,7 @@ ORIGINS: Final[tuple[Row, ...]] = (
 )
 NO_ORIGINS: Final = (create("R25.no-origin-may-finish-it", _ORIGIN, state(origins=())),)
 EMBEDDING: Final[tuple[Row, ...]] = (
-    ("R26-cross-origin", _CROSS, said(crossOrigin=True)),
+    ("R26-cross-origin", _CROSS, said(crossOrigin=True), PLAIN, lambda e: (e.expected, e.actual) == (False, True)),
     ("R26.unnamed-embedder", _CROSS, said(topOrigin=...), EMBEDDED),
     ("R26.null-embedder", _CROSS, said(topOrigin=None), EMBEDDED),
     ("R26.absent-cross-origin", None, said(crossOrigin=...)),
@@ -164,9 +168,10 @@ TOKEN_BINDING: Final = (
 
 def _cases() -> Iterator[Case]:
     for row, table in _SAME_FOR_AUTHENTICATION.items():
-        for id, code, tamper, *setup in table:
-            yield create(id, code, tamper, *setup)
-            yield get(f"{row}.{id}", code, tamper, *setup)
+        for id, code, tamper, *more in table:
+            rest: list[Any] = more
+            yield create(id, code, tamper, *rest)
+            yield get(f"{row}.{id}", code, tamper, *rest)
 
 
 CASES: Final = (*_cases(), *NO_ORIGINS, *TOKEN_BINDING)

@@ -17,7 +17,8 @@ from passkeycore import (
     second_factor,
     sole_factor,
 )
-from passkeycore.testing import ANDROID_ORIGIN, derive
+from passkeycore.testing import ANDROID_ORIGIN, TEST_AAGUID, AttestationAuthority, derive
+from passkeycore.trust import Anchor
 
 from ..ceremonies import CHALLENGE, NOW, ORIGIN, RP_ID, SEED, USER_HANDLE, Json, registered
 from ..harness import Right, call
@@ -36,6 +37,8 @@ RELATED: Final = Right(RelyingParty, {"id": RP_ID, "origins": [ORIGIN], "related
 POLICY: Final = Right(Policy, {})
 INPUTS: Final = Right(RegistrationExtensions.from_dict, {"inputs": {}})
 TRUST: Final = Right(TrustPolicy, {})
+_ROOT: Final = AttestationAuthority(SEED).root
+ANCHORED: Final = Right(TrustPolicy, {"anchors": (_ROOT,)})
 
 _INVALID, _STATE, _RECORD = Code.CONFIGURATION_INVALID, Code.STATE_INVALID, Code.RECORD_INVALID
 _LABEL: Final = 63 * "a"
@@ -182,6 +185,23 @@ PARTIES: Final = (
     call("R24.fingerprint-plain", None, ANDROID, fingerprint=64 * "A"),
     call("R24.trust-required-without-anchors", _INVALID, TRUST, require_trusted=True),
     call("R24.anchor-that-is-no-certificate", _INVALID, TRUST, anchors=(b"nothing",)),
+    # Each rule about models demands trust, which nothing here can give.
+    call("R24.allowed-models-without-anchors", _INVALID, TRUST, allow_aaguids=()),
+    call("R24.denied-models-without-anchors", _INVALID, TRUST, deny_aaguids=(TEST_AAGUID,)),
+    call("R24.no-denied-models", None, TRUST, lambda policy: not policy.require_trusted, deny_aaguids=()),
+    call("R24.refused-statuses-without-metadata", _INVALID, TRUST, refuse_statuses={"REVOKED"}),
+    call("R24.android-status-without-anchors", _INVALID, TRUST, require_android_status=True),
+    call("R24.certification-unknown", _INVALID, ANCHORED, require_certification="FIDO_CERTIFIED_L9"),
+    call("R24.certification-without-metadata", _INVALID, ANCHORED, require_certification="FIDO_CERTIFIED_L1"),
+    call("R24.list-of-no-age", _INVALID, ANCHORED, android_status_max_age_s=0),
+    call("R24.answers-of-no-age", _INVALID, POLICY, android_safetynet_max_age_s=0),
+    call(
+        "R24.anchor-for-one-format",
+        None,
+        TRUST,
+        lambda policy: policy.anchors[0].formats == {"tpm"},
+        anchors=(Anchor(_ROOT, frozenset({"tpm"})),),
+    ),
 )
 
 _ENFORCED: Final = RegistrationExtensions(enforce_cred_protect=True)

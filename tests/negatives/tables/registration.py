@@ -160,6 +160,7 @@ DEMANDS: Final = (
         Code.CREDENTIAL_NOT_DISCOVERABLE,
         results(credProps={"rk": False}),
         DISCOVERABLE,
+        lambda e: (e.expected, e.actual) == (True, False),
     ),
     create("R70.silent-about-it", None, results(), DISCOVERABLE, lambda o: o.credential.discoverable is None),
     create("R70.null-about-it", None, results(credProps={"rk": None}), DISCOVERABLE),

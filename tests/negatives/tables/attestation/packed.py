@@ -3,13 +3,14 @@
 Rows N1 to N4 and P1 to P16, less those that need metadata. Certificate paths have a table of their own.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from passkeycore import Code, Policy, TrustPolicy, conformance
+from passkeycore import Code, Policy, RegistrationOutcome, TrustPolicy, conformance
 from passkeycore.testing import (
     LEAF_SUBJECT,
     OID_AAGUID,
@@ -25,15 +26,16 @@ from passkeycore.testing import (
 )
 from passkeycore.webauthn.attestation import FORMATS
 
-from ..ceremonies import SEED, Json, Replace, Setup, authenticator
-from ..harness import create
-from .signatures import salted
+from ...ceremonies import SEED, Json, Replace, Setup, authenticator
+from ...harness import create
+from ..signatures import salted
 
 DIRECT: Final[Json] = {"attestation": "direct"}
 AUTHORITY: Final = AttestationAuthority(SEED)
 OTHER_KEY: Final = SoftwareKey.derive(SEED, -7, purpose="key of another authenticator")
 OID_FIRMWARE: Final = "1.3.6.1.4.1.45724.1.1.5"
 
+ASKED: Final = Setup(options=DIRECT)
 SELF: Final = Setup(options=DIRECT, authenticator={"attestation": "packed-self"})
 SELF_PS256: Final = Setup(options=DIRECT, authenticator={"attestation": "packed-self", "algorithms": (-37,)})
 STRICT_SELF: Final = Setup(options=DIRECT, authenticator={"attestation": "packed-self"}, rp={"policy": conformance()})
@@ -74,6 +76,14 @@ def stated(**members: Any) -> Tamper:
 def instead(**members: Any) -> Tamper:
     """An attestation object with these members instead."""
     return Tamper(attestation=lambda attestation: attestation | members)
+
+
+def unverified(format: str) -> Callable[[RegistrationOutcome], bool]:
+    """The statement was left unread and proves nothing."""
+    return lambda o: (
+        (o.attestation.format, o.attestation.type, o.trust.trusted) == (format, "unverified", False)
+        and o.credential.attestation_format == format
+    )
 
 
 def certified(certificate: AttestationCertificate) -> Replace:
@@ -166,9 +176,11 @@ NONE: Final = (
     create("N2.statement-null", _STATEMENT, instead(attStmt=None)),
     create("N2.statement-empty-text", _STATEMENT, instead(attStmt="")),
     create("N2.statement-false", _STATEMENT, instead(attStmt=False)),
-    create("N3.unknown-format", _FORMAT, instead(fmt="nothing")),
+    create("N3.unknown-format", _FORMAT, instead(fmt="nothing"), ASKED),
+    create("N3.format-in-capitals", _FORMAT, instead(fmt="None"), ASKED),
+    create("N3.unknown-format-that-nobody-asked-for", None, instead(fmt="nothing"), then=unverified("nothing")),
+    create("N3.format-of-32-characters-that-nobody-asked-for", None, instead(fmt=32 * "a"), then=unverified(32 * "a")),
     create("N3.empty-format", _FORMAT, instead(fmt="")),
-    create("N3.format-in-capitals", _FORMAT, instead(fmt="None")),
     create("N3.format-of-33-characters", _FORMAT, instead(fmt=33 * "a")),
     create("N3.format-of-30000-characters", _FORMAT, instead(fmt=30_000 * "a")),
     create("N3.format-beyond-ascii", _FORMAT, instead(fmt="n\u043ene")),
@@ -210,7 +222,7 @@ STATEMENTS: Final = (
     create("P2.algorithm-as-a-list", _STATEMENT, stated(alg=[-7]), BATCH),
     create("P2.algorithm-true", _STATEMENT, stated(alg=True), BATCH),
     create("P2.rsa-certificate-of-1024-bits", _STATEMENT, issued(key=small_rsa_key()), BATCH),
-    create("P2.rs1-without-opting-in", _STATEMENT, issued(key=SoftwareKey.derive(SEED, -65535)), BATCH),
+    create("P2.rs1-without-opting-in", Code.ALGORITHM_UNSUPPORTED, issued(key=SoftwareKey.derive(SEED, -65535)), BATCH),
     create("P2.rs1-after-opting-in", None, issued(key=SoftwareKey.derive(SEED, -65535)), RS1_LEAF),
     create("P3.no-certificates", _STATEMENT, stated(x5c=[]), BATCH),
     create("P3.certificate-as-text", _STATEMENT, stated(x5c=["text"]), BATCH),
@@ -292,6 +304,12 @@ TRUST: Final = (
         certified(AttestationCertificate(_EXISTING.key, (*_EXISTING.x5c, AUTHORITY.root))),
         REQUIRED,
         lambda o: o.trust.trusted,
+    ),
+    create(
+        "P13.root-sent-along-to-a-conformance-suite",
+        _CERTIFICATE,
+        certified(AttestationCertificate(_EXISTING.key, (*_EXISTING.x5c, AUTHORITY.root))),
+        STRICT_BATCH,
     ),
     create("P14-self-signed-and-pinned", None, certified(_SELF_SIGNED), PINNED, lambda o: o.trust.trusted),
     create(

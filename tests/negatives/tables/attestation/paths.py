@@ -18,9 +18,9 @@ from passkeycore.testing import (
     der,
 )
 
-from ..ceremonies import NOW, SEED, Replace, Setup
-from ..harness import create
-from .attestation import attesting, certified, small_rsa_key
+from ...ceremonies import NOW, SEED, Replace, Setup
+from ...harness import create
+from .packed import attesting, certified, small_rsa_key
 
 _BEFORE: Final = datetime(2025, 1, 1, tzinfo=UTC)
 _AFTER: Final = datetime(2027, 1, 1, tzinfo=UTC)
