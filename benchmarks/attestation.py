@@ -1,12 +1,12 @@
 """Registrations whose attestation has to be trusted: ours beside py_webauthn, with the same root, from text to record.
 
-Cold: the store of the root is built, but nothing above the leaf was ever seen; every call has intermediates of its
-own. Remembered: the same path above the leaf as the calls before, as for all devices of a model. A batch of packed
-devices also shares the leaf; with the other formats every credential, or every device, has its own.
+Cold: the store of the root is built, but nothing above the leaf was ever seen; every call has intermediates, or a
+root, of its own. Remembered: the same path above the leaf as the calls before, as for all devices of a model. A batch
+of packed devices also shares the leaf; with the other formats every credential, or every device, has its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from passkeycore.testing import (
     TEST_AAGUID,
@@ -29,6 +29,7 @@ from .report import Section, bound, raw, samples, table, times, verdict
 
 _TIMED: Final = 10
 _LEAD_IN: Final = 5
+_CALLS: Final = _LEAD_IN + _TIMED
 _PEER: Final = "py_webauthn"
 _ROOT: Final = AttestationAuthority("benchmark of attestation")
 
@@ -58,30 +59,43 @@ def _tpm(authority: AttestationAuthority) -> StatementMaker:
     return of_a_known_vendor
 
 
-# By format: who makes statements below an authority, and how many times as fast we are to be, cold and remembered.
-_FORMATS: Final[Mapping[str, tuple[Callable[[AttestationAuthority], StatementMaker], float | None, float | None]]] = {
-    "packed": (_packed, 1.5, 3.0),
-    "tpm": (_tpm, None, None),
-    "android-key": (_android_key, 1.5, 2.0),
-    "apple": (apple_maker, None, None),
+class _Kind(NamedTuple):
+    """One kind of attestation: who makes statements below an authority, and how many times as fast we are to be."""
+
+    format: str
+    make: Callable[[AttestationAuthority], StatementMaker]
+    below_root: bool = False
+    """Leaves are certified by the root itself; else by an intermediate, which they bring along."""
+    cold: float | None = None
+    remembered: float | None = None
+
+    def authority(self, number: int) -> AttestationAuthority:
+        """One of many authorities: a root of its own, or an intermediate below the one root."""
+        return AttestationAuthority(f"benchmark {number}", parent=None if self.below_root else _ROOT)
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "packed": _Kind("packed", _packed, cold=1.5, remembered=3.0),
+    "packed, no intermediate": _Kind("packed", _packed, below_root=True),
+    "tpm": _Kind("tpm", _tpm),
+    "android-key": _Kind("android-key", _android_key, cold=1.5, remembered=2.0),
+    "apple": _Kind("apple", apple_maker),
 }
 
 
 def run(rounds: int, peers: Mapping[str, Peer]) -> Section:
     """Measures for `rounds` rounds of ten calls of each contender."""
     contenders: list[Contender] = []
-    for format, (maker, _, _) in _FORMATS.items():
-        below = [AttestationAuthority(f"benchmark {n}", parent=_ROOT) for n in range(_LEAD_IN + _TIMED + 1)]
-        shared = maker(below.pop())
-        for name, makers in (
-            ("cold", [maker(authority) for authority in below]),
-            ("remembered", [shared] * len(below)),
-        ):
-            cases = attested_cases(format, makers, _ROOT.root)
-            contenders.append(Contender(f"{format} {name}: ours", _each(RegistrationCase.ours, cases), _LEAD_IN))
+    for title, kind in _KINDS.items():
+        several = [(kind.make(authority), authority.root) for authority in map(kind.authority, range(_CALLS))]
+        shared = kind.authority(_CALLS)
+        one = (kind.make(shared), shared.root)
+        for name, makers in (("cold", several), ("remembered", [one] * _CALLS)):
+            cases = attested_cases(kind.format, makers)
+            contenders.append(Contender(f"{title} {name}: ours", _each(RegistrationCase.ours, cases), _LEAD_IN))
             if _PEER in peers:
                 prepare = _each(peers[_PEER].registration, cases)
-                contenders.append(Contender(f"{format} {name}: {_PEER}", prepare, _LEAD_IN))
+                contenders.append(Contender(f"{title} {name}: {_PEER}", prepare, _LEAD_IN))
 
     def before_round() -> None:
         forget_keys()
@@ -90,15 +104,15 @@ def run(rounds: int, peers: Mapping[str, Peer]) -> Section:
     series = interleave(contenders, rounds, before_round)
     rows: list[tuple[str, ...]] = []
     data: dict[str, Any] = {}
-    for format, (_, *goals) in _FORMATS.items():
-        for name, goal in zip(("cold", "remembered"), goals, strict=True):
-            ours = series[f"{format} {name}: ours"]
+    for title, kind in _KINDS.items():
+        for name, goal in (("cold", kind.cold), ("remembered", kind.remembered)):
+            ours = series[f"{title} {name}: ours"]
             judged: Estimate | str = "not installed"
             if _PEER in peers:
-                judged = ratio(series[f"{format} {name}: {_PEER}"], ours)
+                judged = ratio(series[f"{title} {name}: {_PEER}"], ours)
             value, wanted = (0.0, None) if isinstance(judged, str) else (judged.value, goal)
-            rows.append((format, name, f"{ours.median_us:.1f}", times(judged), verdict(value, wanted, at_least=True)))
-            data[f"{format} {name}"] = {
+            rows.append((title, name, f"{ours.median_us:.1f}", times(judged), verdict(value, wanted, at_least=True)))
+            data[f"{title} {name}"] = {
                 "peer_ratio": judged if isinstance(judged, str) else judged.to_dict(),
                 "bound": bound(value, wanted, at_least=True),
             }

@@ -176,12 +176,12 @@ def registration_cases(attestation: AttestationName, number: int) -> list[Regist
     return [_registration_case(client, attestation, f"user {index}") for index in range(number)]
 
 
-def attested_cases(format: str, makers: Sequence[StatementMaker], root: bytes) -> list[RegistrationCase]:
-    """A registration with a statement of each of `makers`, of this format, that is trusted only because of `root`."""
-    trust = TrustPolicy(anchors=(Anchor(root, frozenset({format})),), require_trusted=True)
-    rp = RelyingParty(id=RP_ID, origins=[ORIGIN], algorithms=tuple(ALGORITHMS), trust=trust)
+def attested_cases(format: str, makers: Sequence[tuple[StatementMaker, bytes]]) -> list[RegistrationCase]:
+    """A registration with a statement of each of `makers`, of this format, trusted only because of the root beside."""
     cases: list[RegistrationCase] = []
-    for index, maker in enumerate(makers):
+    for index, (maker, root) in enumerate(makers):
+        trust = TrustPolicy(anchors=(Anchor(root, frozenset({format})),), require_trusted=True)
+        rp = RelyingParty(id=RP_ID, origins=[ORIGIN], algorithms=tuple(ALGORITHMS), trust=trust)
         authenticator = SoftwareAuthenticator(f"benchmark {format} {index}", algorithms=(ES256,), attestation=maker)
         case = _registration_case(VirtualClient(authenticator, ORIGIN), format, f"user {index}")
         cases.append(replace(case, root=root, rp=rp))

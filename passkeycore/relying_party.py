@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import msgspec
 
 from .errors import ChallengeError, Code, ConfigurationError
-from .trust import TrustDecision, TrustPolicy, judge, reassess
+from .trust import TrustDecision, TrustPolicy, judge
 from .webauthn.attestation import FORMATS, AttestationResult, Verify
 from .webauthn.authentication import VerifiedAuthentication, verify_authentication
 from .webauthn.cose import ALGORITHMS, DEFAULT_ALGORITHMS, RS1
@@ -423,6 +423,8 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             PasskeyError: As `passkeycore.trust.reassess`; UntrustedError: it would be refused.
         """
+        from .trust import reassess
+
         trust = self.trust if metadata is None else msgspec.structs.replace(self.trust, metadata=metadata)
         return reassess(credential, trust, _aware(now), policy=self.policy, formats=self.formats)
 

@@ -35,14 +35,14 @@ def path_of(certificate: AttestationCertificate, now: datetime = NOW, format: st
 
 def test_one_chain_at_two_times_on_one_store() -> None:
     leaf = MIDDLE.issue(not_after=NOW + DAY)
-    (store,) = chain.stores_of((ROOT.root,))
+    (store,) = chain.prepare((ROOT.root,)).stores
     for _ in range(2):
         assert path_of(leaf, NOW) == (*leaf.x5c, ROOT.root)
         with pytest.raises(PathError, match="not valid at"):
             path_of(leaf, NOW + 2 * DAY)
         with pytest.raises(PathError, match="not valid at"):
             path_of(leaf, NOT_BEFORE - DAY)
-    assert chain.stores_of((ROOT.root,)) == (store,)
+    assert chain.prepare((ROOT.root,)).stores == (store,)
 
 
 def test_two_threads_share_a_store() -> None:
@@ -176,7 +176,7 @@ def test_the_bundled_roots_are_what_their_file_says() -> None:
         assert (certificate.not_after, certificate.self_issued) == (root["not_after"], True)
         assert anchor.formats == frozenset(root["formats"])
         assert root["source"].startswith("https://")
-        assert chain.stores_of((anchor.certificate,))
+        assert chain.prepare((anchor.certificate,))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_several_anchors_of_one_name() -> None:
     twin, third = AttestationAuthority("twin"), AttestationAuthority("third")
     assert twin.subject == ROOT.subject == third.subject
     anchors = (twin.root, ROOT.root)
-    assert len(chain.stores_of(anchors)) == 2
+    assert len(chain.prepare(anchors).stores) == 2
     for authority in (ROOT, twin):
         path = keystore_certificate(authority, authority.key, []).x5c
         assert verified_path(path, anchors, NOW) == (*path, authority.root)

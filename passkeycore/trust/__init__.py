@@ -4,13 +4,34 @@ Validity is decided before and elsewhere (`passkeycore.webauthn.attestation`); n
 statement valid. `policy` is what a server sets, `decision` what becomes of it at registration, `reassessment` later.
 """
 
-from .android_status import AndroidStatusList
+from typing import TYPE_CHECKING, Any, Final
+
 from .decision import TrustDecision, judge
-from .metadata import Metadata
-from .names import authenticator_name
 from .policy import TrustPolicy
-from .reassessment import reassess
 from .roots import Anchor, bundled
+
+if TYPE_CHECKING:
+    from .android_status import AndroidStatusList
+    from .metadata import Metadata
+    from .names import authenticator_name
+    from .reassessment import reassess
+
+# Only those who use these pay for the import.
+_LATE: Final = {
+    "AndroidStatusList": "android_status",
+    "Metadata": "metadata",
+    "authenticator_name": "names",
+    "reassess": "reassessment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATE[name]}", __name__), name)
+
 
 __all__ = [
     "Anchor",

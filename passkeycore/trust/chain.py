@@ -20,7 +20,7 @@ from cryptography.x509 import ObjectIdentifier
 from OpenSSL import crypto
 
 from ..errors import ConfigurationError, DecodeError
-from ..webauthn.attestation.certificate import COMMON_NAME, Certificate, forget_certificates
+from ..webauthn.attestation.certificate import COMMON_NAME, Certificate, forget_certificates, remembered
 
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which pyOpenSSL does not name
 _PSS: Final = asn1.encode_der(ObjectIdentifier("1.2.840.113549.1.1.10"))
@@ -94,34 +94,41 @@ def forget_paths() -> None:
     """Forgets every remembered path and certificate, but no store, for measurements."""
     _paths.clear()
     _uppers.clear()
-    _link.cache_clear()
-    _is_provisioning.cache_clear()
     forget_certificates()
 
 
-@lru_cache(maxsize=512)
-def stores_of(anchors: tuple[bytes, ...]) -> tuple[crypto.X509Store, ...]:
-    """OpenSSL stores of the anchors, shared and never changed again.
+class _Anchors(msgspec.Struct, frozen=True):
+    """Anchors, ready for use: OpenSSL stores of them, nearly always one, and what is judged of each."""
 
-    Nearly always one. Of several anchors with one name OpenSSL would try a single one, so these are kept apart.
+    stores: tuple[crypto.X509Store, ...]
+    links: Mapping[bytes, _Link]
+
+
+@lru_cache(maxsize=512)
+def prepare(anchors: tuple[bytes, ...]) -> _Anchors:
+    """The anchors (DER), ready for use, shared and never changed again.
+
+    Of several anchors with one name a store would try a single one, so these are kept apart.
 
     Raises:
         ConfigurationError: One of them is not a certificate in DER.
     """
     stores: list[crypto.X509Store] = []
     names: list[object] = []
+    links: dict[bytes, _Link] = {}
     for der in anchors:
         try:
-            certificate, name = _load(der), Certificate.parse(der).subject
+            links[der] = _link(der)
+            name = links[der].certificate.subject
             place = names.count(name)
             names.append(name)
             if place == len(stores):
                 stores.append(crypto.X509Store())
                 stores[place].set_flags(_NO_CHECK_TIME | crypto.X509StoreFlags.PARTIAL_CHAIN)
-            stores[place].add_cert(certificate)
+            stores[place].add_cert(_load(der))
         except (crypto.Error, ValueError, DecodeError):
             raise ConfigurationError("a trust anchor is not a certificate in DER", path="trust.anchors") from None
-    return tuple(stores)
+    return _Anchors(tuple(stores), links)
 
 
 def verified_path(
@@ -160,7 +167,9 @@ def _build(path: tuple[bytes, ...], anchors: tuple[bytes, ...]) -> _Chain:
             except crypto.X509StoreContextError:
                 pass
         found = _verify(loaded, [_load(der) for der in path[1:]], anchors)
-        upper = tuple(_link(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)) for certificate in found[1:])
+        known = prepare(anchors).links
+        ders = (crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in found[1:])
+        upper = tuple(known.get(der) or _link(der) for der in ders)
         for position, link in enumerate(upper, 1):
             _check_key(link, position)
             if position < len(upper):  # nobody relies on the signature of an anchor: it is trusted as configured
@@ -177,7 +186,7 @@ def _build(path: tuple[bytes, ...], anchors: tuple[bytes, ...]) -> _Chain:
 
 def _verify(leaf: crypto.X509, others: list[crypto.X509], anchors: tuple[bytes, ...]) -> list[crypto.X509]:
     """The path from `leaf` to one of the anchors, or OpenSSL's reason why there is none."""
-    *stores, last = stores_of(anchors)
+    *stores, last = prepare(anchors).stores
     for store in stores:
         try:
             return crypto.X509StoreContext(store, leaf, others).get_verified_chain()
@@ -191,7 +200,7 @@ def _load(der: bytes) -> crypto.X509:
     return crypto.load_certificate(crypto.FILETYPE_ASN1, der)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def _link(der: bytes) -> _Link:
     certificate = Certificate.parse(der)
     return _Link(certificate, certificate.not_before, certificate.not_after)
@@ -236,7 +245,7 @@ def _check_android_dates(chain: _Chain, now: datetime) -> None:
     _check_dates(chain, now, may_have_ended=not any(_is_provisioning(link.certificate.raw) for link in chain[1:]))
 
 
-@lru_cache(maxsize=512)
+@remembered
 def _is_provisioning(der: bytes) -> bool:
     """Whether it is an authority of Android's remote provisioning."""
     certificate = Certificate.parse(der)

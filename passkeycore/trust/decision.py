@@ -106,10 +106,16 @@ def judge(
             `metadata_mismatch`: the metadata says otherwise, `status_list_missing`: no fresh list of revoked
             certificates; and that is to be refused.
     """
-    case = _Case(policy=policy, aaguid=aaguid, algorithm=algorithm, now=now, registered_at=registered_at or now)
-    decision = _decide(attestation, case)
-    _refuse_kind(attestation, decision, policy)
-    _refuse_untrusted(attestation, decision, policy)
+    if not attestation.trust_path and not attestation.children and policy.metadata is None:
+        decision = _unproven(attestation.type)  # most registrations, so nothing else is made for them
+    else:
+        registered_at = registered_at or now
+        case = _Case(policy=policy, aaguid=aaguid, algorithm=algorithm, now=now, registered_at=registered_at)
+        decision = _decide(attestation, case)
+    if policy.formats is not None or policy.types is not None:
+        _refuse_kind(attestation, decision, policy)
+    if not decision.trusted:
+        _refuse_untrusted(attestation, decision, policy)
     return decision
 
 
@@ -127,17 +133,13 @@ def _refuse_kind(attestation: AttestationResult, decision: TrustDecision, policy
 
 
 def _refuse_untrusted(attestation: AttestationResult, decision: TrustDecision, policy: TrustPolicy) -> None:
-    if decision.trusted or decision.code is None:
-        return
     # A statement that contradicts the metadata is a false one, with a path or without.
     rejected = policy.untrusted == "reject" and (_has_path(attestation) or decision.code is Code.METADATA_MISMATCH)
     if policy.require_trusted or rejected:
-        raise UntrustedError(decision.code, decision.reason, decision=decision)
+        raise UntrustedError(decision.code or Code.ATTESTATION_UNTRUSTED, decision.reason, decision=decision)
 
 
 def _decide(attestation: AttestationResult, case: _Case) -> TrustDecision:
-    if not attestation.trust_path and not attestation.children and case.policy.metadata is None:
-        return _unproven(attestation.type)
     if attestation.children:
         children = tuple(_decide(child, case) for child in attestation.children)
         fault = next((child for child in children if not child.trusted), None)

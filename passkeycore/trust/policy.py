@@ -120,7 +120,7 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if self.anchors:
             from . import chain  # pyOpenSSL is loaded only where there is a path to judge
 
-            chain.stores_of(tuple(anchor.certificate for anchor in anchors_of(self)))
+            chain.prepare(tuple(anchor.certificate for anchor in anchors_of(self)))
 
     @property
     def android_status_max_age(self) -> timedelta:

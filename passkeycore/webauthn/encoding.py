@@ -4,7 +4,7 @@ Both readers accept exactly one spelling of every value, so bytes that were judg
 """
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
@@ -109,7 +109,7 @@ def decode_cbor_prefix(
             semantic_decoders=_BUILT_IN_TAGS,
             tag_hook=_refuse_tag,
         )
-        _check_item(value, policy.cbor_key_order == "canonical")
+        _check_items((value,), policy.cbor_key_order == "canonical")
         again = cbor2.dumps(value)
     except (cbor2.CBORError, ValueError, TypeError) as error:
         raise DecodeError(code, f"not strict CBOR: {show(str(error))}", path=path) from None
@@ -120,24 +120,29 @@ def decode_cbor_prefix(
     return value, len(again)
 
 
-def _check_item(value: object, canonical: bool) -> None:
-    if isinstance(value, dict):
-        members = cast("dict[object, object]", value)
-        for key, member in members.items():
-            if type(key) is not str and type(key) is not int:
-                raise ValueError("a map key is neither an integer nor a text")
-            _check_item(key, canonical)
-            _check_item(member, canonical)
-        if canonical and list(members) != sorted(members, key=_canonical):
-            raise ValueError("the keys of a map are not in canonical order")
-    elif isinstance(value, list):
-        for member in cast("list[object]", value):
-            _check_item(member, canonical)
-    elif isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
-            raise ValueError("an integer needs more than 64 bits")
-    elif not isinstance(value, (bytes, str)) and value is not None:
-        raise ValueError("a float, undefined or another simple value")
+_LEAVES: Final = frozenset({bytes, str, bool, type(None)})
+
+
+def _check_items(items: Iterable[object], canonical: bool) -> None:
+    for item in items:
+        kind = type(item)
+        if kind in _LEAVES:
+            continue
+        if kind is int:
+            if not -_INT64 <= cast("int", item) < _INT64:
+                raise ValueError("an integer needs more than 64 bits")
+        elif kind is dict:
+            members = cast("dict[object, object]", item)
+            for key in members:
+                if type(key) is not str and (type(key) is not int or not -_INT64 <= key < _INT64):
+                    raise ValueError("a map key is neither an integer of 64 bits nor a text")
+            _check_items(members.values(), canonical)
+            if canonical and list(members) != sorted(members, key=_canonical):
+                raise ValueError("the keys of a map are not in canonical order")
+        elif kind is list:
+            _check_items(cast("list[object]", item), canonical)
+        else:
+            raise ValueError("a float, undefined or another simple value")
 
 
 def _canonical(key: object) -> tuple[int, int, bytes]:
@@ -149,8 +154,9 @@ def _canonical(key: object) -> tuple[int, int, bytes]:
 def decode_last_bytes(data: bytes, start: int) -> bytes | None:
     """The CBOR byte string of 24 to 65535 bytes that fills `data` from `start` to its end; None if there is none."""
     size = len(data) - start
-    if data[start : start + 2] == bytes([0x58, max(size - 2, 0) & 0xFF]) and 24 <= size - 2 < 256:
-        return data[start + 2 :]
-    if data[start : start + 3] == b"\x59" + (max(size - 3, 0) & 0xFFFF).to_bytes(2, "big") and 256 <= size - 3 < 65536:
-        return data[start + 3 :]
+    head = data[start] if size > 2 else 0
+    if head == 0x58:  # one byte of length
+        return data[start + 2 :] if data[start + 1] == size - 2 >= 24 else None
+    if head == 0x59:  # two bytes
+        return data[start + 3 :] if data[start + 1] << 8 | data[start + 2] == size - 3 >= 256 else None
     return None

@@ -6,6 +6,7 @@ Spec: #dictdef-registrationresponsejson, #dictdef-authenticationresponsejson
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from .authenticator_data import AuthenticatorData
 from .client_data import CollectedClientData
 from .encoding import CBOR, check_size, decode_base64url, decode_cbor, decode_last_bytes
 from .extensions import NO_RESULTS, ClientExtensionResults
-from .policy import DEFAULT_POLICY, Policy
+from .policy import DEFAULT_POLICY, Limits, Policy
 from .wire import decode_json
 
 _ATTESTATION_OBJECT: Final = "response.attestationObject"
@@ -137,7 +138,7 @@ class RegistrationResponse(_Response, frozen=True, kw_only=True):
             attestation_object=AttestationObject.parse(
                 decode_base64url(response.attestationObject, _ATTESTATION_OBJECT), policy
             ),
-            transports=_transports(response.transports or (), policy),
+            transports=_transports(response.transports or (), policy.limits),
             authenticator_attachment=_attachment(attachment, policy) if attachment else None,
             client_extension_results=ClientExtensionResults.parse(results, policy) if results else NO_RESULTS,
             policy=policy,
@@ -246,10 +247,11 @@ def _user_handle(text: str) -> bytes:
     return handle
 
 
-def _transports(transports: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
-    check_size(len(transports), policy.limits.transports, "response.transports")
+@lru_cache(maxsize=256)  # there are few kinds of authenticators; what is too long is refused anew each time
+def _transports(transports: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
+    check_size(len(transports), limits.transports, "response.transports")
     for transport in transports:
-        check_size(len(transport), policy.limits.transport_characters, "response.transports")
+        check_size(len(transport), limits.transport_characters, "response.transports")
     return tuple(dict.fromkeys(transports))
 
 

@@ -5,7 +5,7 @@ parameters alone: real YubiKeys carry certificates with a NULL there.
 Spec: #sctn-packed-attestation-cert-requirements; RFC 5280
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha1
@@ -191,7 +191,23 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         return _time(self.shape.to_be_signed.validity.not_after)
 
 
-@lru_cache(maxsize=512)
+_memories: Final[list[Callable[[], None]]] = []
+
+
+def remembered(read: Callable[[bytes], _T]) -> Callable[[bytes], _T]:
+    """`read`, a function of a certificate's bytes alone, which remembers the 512 last used: a batch shares one."""
+    cached = lru_cache(maxsize=512)(read)
+    _memories.append(cached.cache_clear)
+    return cached
+
+
+def forget_certificates() -> None:
+    """Forgets everything that is remembered about certificates, for measurements."""
+    for forget in _memories:
+        forget()
+
+
+@remembered
 def _parse(der: bytes) -> Certificate:
     shape = decode_der(CertificateShape, der)
     tbs = shape.to_be_signed
@@ -211,11 +227,6 @@ def _parse(der: bytes) -> Certificate:
         ca=None if constraints is None else decode_der(_BasicConstraints, constraints.value).ca,
         shape=shape,
     )
-
-
-def forget_certificates() -> None:
-    """Forgets the certificates that `Certificate.parse` remembers, for measurements."""
-    _parse.cache_clear()
 
 
 def attributes_of(name: list[asn1.SetOf[AttributeShape]]) -> tuple[tuple[Attribute, ...], ...]:

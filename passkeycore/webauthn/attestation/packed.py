@@ -8,6 +8,19 @@ from typing import Final
 
 from ..encoding import CBOR
 from ..policy import Policy
+from .certificate import (
+    COMMON_NAME,
+    COUNTRY,
+    ORGANIZATION,
+    ORGANIZATIONAL_UNIT,
+    Certificate,
+    certificate_error,
+    check_aaguid,
+    check_leaf,
+    firmware_claims,
+    remembered,
+    serial_claims,
+)
 from .statement import (
     AttestationCeremony,
     AttestationResult,
@@ -58,24 +71,31 @@ def _verify_certified(
     ceremony: AttestationCeremony,
     policy: Policy,
 ) -> Mapping[str, object]:
-    from . import certificate as x509  # only attested registrations pay for the import
-
-    leaf = x509.Certificate.parse(path[0])
+    leaf = Certificate.parse(path[0])
     key = attestation_key(algorithm, leaf.public_key, "packed", policy)
     check_signature(key, signature, signed, "packed")
+    claims = _claims_of(path[0])
+    check_aaguid(leaf, ceremony.attested_credential_data.aaguid, "packed")
+    return {**claims, **serial_claims(leaf, ceremony.conveyance, "packed")}
 
-    x509.check_leaf(leaf, "packed")
+
+@remembered
+def _claims_of(certificate: bytes) -> Mapping[str, object]:
+    """What the attestation certificate claims, if it meets the requirements that have nothing to do with the ceremony.
+
+    Spec: #sctn-packed-attestation-cert-requirements
+    """
+    leaf = Certificate.parse(certificate)
+    check_leaf(leaf, "packed")
     attributes = leaf.subject
     subject = {attribute.type: attribute for attribute in attributes}
-    country = subject.get(x509.COUNTRY)
+    country = subject.get(COUNTRY)
     # ISO 3166 alpha-2 in form only: countries come and go, and devices outlive them.
     if country is None or country.tag != _PRINTABLE_STRING or not (len(country.value) == 2 and country.value.isalpha()):
-        raise x509.certificate_error("packed", "the subject's C is not a PrintableString of two letters")
-    for name, type in (("O", x509.ORGANIZATION), ("CN", x509.COMMON_NAME)):
+        raise certificate_error("packed", "the subject's C is not a PrintableString of two letters")
+    for name, type in (("O", ORGANIZATION), ("CN", COMMON_NAME)):
         if type not in subject or not subject[type].value:
-            raise x509.certificate_error("packed", f"the subject lacks {name}")
-    if [unit.value for unit in attributes if unit.type == x509.ORGANIZATIONAL_UNIT] != [b"Authenticator Attestation"]:
-        raise x509.certificate_error("packed", "the subject's OU is not 'Authenticator Attestation'")
-
-    x509.check_aaguid(leaf, ceremony.attested_credential_data.aaguid, "packed")
-    return {**x509.firmware_claims(leaf, "packed"), **x509.serial_claims(leaf, ceremony.conveyance, "packed")}
+            raise certificate_error("packed", f"the subject lacks {name}")
+    if [unit.value for unit in attributes if unit.type == ORGANIZATIONAL_UNIT] != [b"Authenticator Attestation"]:
+        raise certificate_error("packed", "the subject's OU is not 'Authenticator Attestation'")
+    return firmware_claims(leaf, "packed")
