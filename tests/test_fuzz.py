@@ -15,11 +15,30 @@ from passkeycore import (
     AuthenticationResponse,
     CredentialRecord,
     PasskeyError,
+    Policy,
     RegistrationResponse,
     RelyingParty,
     TrustPolicy,
 )
-from passkeycore.testing import AttestationAuthority, b64url_decode, b64url_encode
+from passkeycore.testing import (
+    TEST_AAGUID,
+    AttestationAuthority,
+    MetadataSigner,
+    StatementMaker,
+    android_key_maker,
+    android_safetynet_maker,
+    apple_maker,
+    b64url_decode,
+    b64url_encode,
+    compound_maker,
+    fido_u2f_maker,
+    metadata_entry,
+    metadata_payload,
+    packed_maker,
+    safetynet_certificate,
+    tpm_maker,
+)
+from passkeycore.trust import AndroidStatusList, Metadata
 from passkeycore.webauthn.attestation.certificate import Certificate
 from passkeycore.webauthn.authenticator_data import AuthenticatorData
 from passkeycore.webauthn.client_data import CollectedClientData
@@ -28,7 +47,7 @@ from passkeycore.webauthn.options import CreationOptions, RequestOptions
 from passkeycore.webauthn.responses import AttestationObject
 from tests.ceremony import HANDLE, NOW, client, record, relying_party
 
-settings.register_profile("long", max_examples=20_000, suppress_health_check=list(HealthCheck))
+settings.register_profile("long", max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("short", max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
@@ -140,6 +159,93 @@ def test_a_changed_attestation_object(name: str, value: Any, data: st.DataObject
         (changed if name in changed else changed["attStmt"])[name] = value
     response = {**CREATED["response"], "attestationObject": b64url_encode(cbor2.dumps(changed))}
     judge(RP, {**CREATED, "response": response})
+
+
+# One valid registration with a statement of each format, under policies that let it through to its last check.
+_OPEN = relying_party(
+    trust=TrustPolicy(
+        anchors=(AUTHORITY.root,),
+        metadata=Metadata.from_unsigned_payload(
+            json.dumps(metadata_payload(metadata_entry(TEST_AAGUID, [AUTHORITY.root]))).encode()
+        ),
+        android_status=AndroidStatusList.parse(b'{"entries": {}}', NOW),
+    ),
+    policy=Policy(danger_allow_android_safetynet=True, danger_allow_rs1=True),
+)
+_PACKED = packed_maker(AUTHORITY.issue(TEST_AAGUID))
+MAKERS: dict[str, StatementMaker] = {
+    "packed": _PACKED,
+    "tpm": tpm_maker(AUTHORITY),
+    "android-key": android_key_maker(AUTHORITY),
+    "android-safetynet": android_safetynet_maker(safetynet_certificate(AUTHORITY), at=NOW),
+    "apple": apple_maker(AUTHORITY),
+    "fido-u2f": fido_u2f_maker(AUTHORITY.issue()),
+    "compound": compound_maker(_PACKED, tpm_maker(AUTHORITY)),
+}
+
+
+def attested(format: str) -> tuple[dict[str, Any], dict[str, Any], Any]:
+    """The response, its attestation object and the state of a registration with a statement of this format."""
+    start = _OPEN.registration_options(user_handle=HANDLE, user_name="ada", attestation="direct", now=NOW)
+    response = client(f"fuzz {format}", attestation=MAKERS[format]).create(start.to_dict())
+    _OPEN.verify_registration(response, start.state, now=NOW)
+    return response, cbor2.loads(b64url_decode(response["response"]["attestationObject"])), start.state
+
+
+ATTESTED = {format: attested(format) for format in MAKERS}
+
+
+def changed_within(value: Any, data: st.DataObject) -> Any:
+    """`value` with something in it changed, at whatever depth."""
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 9)):
+        name = data.draw(st.sampled_from(sorted(value)))
+        return {**value, name: changed_within(value[name], data)}
+    if isinstance(value, list) and value and data.draw(st.integers(0, 9)):
+        place = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:place], changed_within(value[place], data), *value[place + 1 :]]
+    if isinstance(value, bytes) and data.draw(st.integers(0, 4)):
+        return data.draw(mutations(value))
+    return data.draw(CBOR)
+
+
+@given(st.sampled_from(sorted(MAKERS)), st.data())
+def test_a_changed_statement_of_every_format(format: str, data: st.DataObject) -> None:
+    response, made, state = ATTESTED[format]
+    changed = {**made, "attStmt": changed_within(made["attStmt"], data)}
+    body = {**response, "response": {**response["response"], "attestationObject": b64url_encode(cbor2.dumps(changed))}}
+    outcome = only_passkey_errors(lambda: _OPEN.verify_registration(body, state, now=NOW))
+    if outcome is not None:
+        only_passkey_errors(lambda: _OPEN.reassess(outcome.credential, None, NOW))
+
+
+@given(st.sampled_from(sorted(MAKERS)), st.data())
+def test_any_certificates_above_the_leaf(format: str, data: st.DataObject) -> None:
+    response, made, state = ATTESTED[format]
+    statement = made["attStmt"]
+    if not isinstance(statement, dict) or "x5c" not in statement:
+        return
+    more = data.draw(st.lists(mutations(AUTHORITY.root) | st.binary(max_size=60), max_size=3))
+    changed = {**made, "attStmt": {**statement, "x5c": [*statement["x5c"], *more]}}
+    body = {**response, "response": {**response["response"], "attestationObject": b64url_encode(cbor2.dumps(changed))}}
+    only_passkey_errors(lambda: _OPEN.verify_registration(body, state, now=NOW))
+
+
+SIGNER = MetadataSigner("fuzz")
+BLOB = SIGNER.blob(metadata_payload(metadata_entry(TEST_AAGUID, [AUTHORITY.root])))
+PAYLOAD: dict[str, Any] = metadata_payload(metadata_entry(TEST_AAGUID, [AUTHORITY.root]))
+
+
+@given(mutations(BLOB) | st.binary(max_size=200), JSON, st.data())
+def test_any_metadata(blob: bytes, payload: Any, data: st.DataObject) -> None:
+    only_passkey_errors(lambda: Metadata.from_blob(blob, now=NOW, anchors=[SIGNER.root]))
+    changed = json.loads(json.dumps(changed_within(PAYLOAD, data), default=str))
+    for value in (payload, changed):
+        text = json.dumps(value).encode()
+        metadata = only_passkey_errors(lambda text=text: Metadata.from_unsigned_payload(text))
+        if metadata is not None:
+            for entry in metadata.entries:
+                entry.status_at(NOW)
+        only_passkey_errors(lambda text=text: AndroidStatusList.parse(text, NOW))
 
 
 @given(CBOR.map(cbor2.dumps) | st.binary(max_size=200) | mutations(RECORD.public_key) | mutations(ED25519.public_key))
