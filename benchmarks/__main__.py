@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import attestation, authentication, imports, registration, threads, trail
+from . import attestation, authentication, imports, metadata, registration, threads, trail
 from .peers import Peer, installed
 from .report import Section, versions
 
@@ -15,6 +15,7 @@ _SECTIONS: Final[Mapping[str, Callable[[int, Mapping[str, Peer]], Section]]] = {
     "authentication": authentication.run,
     "registration": registration.run,
     "attestation": attestation.run,
+    "metadata": metadata.run,
     "imports": imports.run,
     "threads": threads.run,
     "trail": trail.run,

@@ -401,6 +401,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
                 now,
                 aaguid=verified.credential.aaguid,
                 algorithm=verified.algorithm,
+                registered_at=now,
             ),
             user_verified=verified.user_verified,
             client_extensions=verified.client_extensions,

@@ -6,7 +6,6 @@ each case; the negative tests hold the rules themselves.
     python -m tests.samples
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +32,7 @@ from passkeycore.testing import (
 )
 from passkeycore.testing.statements import make_none, make_packed_self
 from passkeycore.testing.statements.apple import apple_extension
+from tests import w3c
 from tests.ceremony import NOW
 
 PATH: Final = Path(__file__).parent.parent / "vectors" / "attestation.jsonl"
@@ -164,9 +164,21 @@ def cases() -> Iterator[dict[str, Any]]:
         }
 
 
+def the_vector_that_is_refused() -> dict[str, Any]:
+    """The W3C's android-key vector, which ``w3c.jsonl`` has as refused, under the policy that accepts it."""
+    (case,) = (case for case in w3c.generate() if case["name"] == "w3c/android-key.ES256")
+    registration = case["registration"] | {
+        "policy": {"danger_allow_empty_android_key_lists": True},
+        "expect": _good("android-key", "basic"),
+    }
+    authentication = {name: value for name, value in case["authentication"].items() if name != "credential"}
+    name = "attestation/W3C's android-key with its lists allowed to be empty"
+    return case | {"name": name, "registration": registration, "authentication": authentication}
+
+
 def jsonl() -> str:
     """The text of the file."""
-    return "".join(json.dumps(case, separators=(",", ":")) + "\n" for case in cases())
+    return w3c.jsonl([*cases(), the_vector_that_is_refused()])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from passkeycore import RegistrationOutcome, VerifiedAuthentication
 from passkeycore.webauthn.cose import ES256, PublicKey
 
 ATTESTATIONS: Sequence[AttestationName] = get_args(AttestationName)
-SECTIONS = ("authentication", "registration", "imports", "threads", "trail")
+SECTIONS = ("authentication", "registration", "attestation", "metadata", "imports", "threads", "trail")
 
 
 @pytest.fixture(params=NAMES)

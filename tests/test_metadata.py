@@ -471,3 +471,31 @@ def test_x25_the_revoked_model_of_the_real_payload() -> None:
     assert revoked.description.startswith("TruU")
     days = {moment: revoked.status_at(datetime(*moment, tzinfo=UTC)) for moment in [(2023, 12, 19), (2023, 12, 20)]}
     assert [report.status for report in days.values() if report] == ["NOT_FIDO_CERTIFIED", REVOKED]
+
+
+# --- Algorithms ---
+
+WORDS = {
+    "secp256r1_ecdsa_sha256_raw": (-7, -9),
+    "secp384r1_ecdsa_sha384_raw": (-35, -51),
+    "secp521r1_ecdsa_sha512_raw": (-36, -52),
+    "ed25519_eddsa_sha512_raw": (-8, -19),
+    "ed448_eddsa_sha512_raw": (-53,),
+    "secp256k1_ecdsa_sha256_raw": (-47,),
+    "rsassa_pkcsv15_sha256_raw": (-257,),
+    "rsassa_pkcsv15_sha384_raw": (-258,),
+    "rsassa_pkcsv15_sha512_raw": (-259,),
+    "rsassa_pss_sha256_raw": (-37,),
+    "rsassa_pss_sha384_raw": (-38,),
+    "rsassa_pss_sha512_raw": (-39,),
+    "rsassa_pkcsv15_sha1_raw": (-65535,),
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_of_the_registry_means_these_cose_algorithms_and_no_others(word: str) -> None:
+    entry = metadata_entry(TEST_AAGUID, statement={"authenticationAlgorithms": [word]})
+    loaded = Metadata.from_unsigned_payload(json.dumps(metadata_payload(entry)).encode()).entry(TEST_AAGUID)
+    assert loaded is not None
+    known = [algorithm for algorithms in WORDS.values() for algorithm in algorithms]
+    assert tuple(algorithm for algorithm in known if loaded.has_algorithm(algorithm)) == WORDS[word]

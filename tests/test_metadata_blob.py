@@ -36,6 +36,10 @@ BLOB = SIGNER.blob(PAYLOAD)
 HEADER, BODY, SIGNATURE = BLOB.split(b".")
 
 
+def purposes(*oids: str) -> bytes:
+    return extension("2.5.29.37", der.sequence(*map(der.oid, oids)))
+
+
 def load(blob: bytes, signer: MetadataSigner = SIGNER, **arguments: Any) -> Metadata:
     members: dict[str, Any] = {"now": NOW, "anchors": [signer.root]}
     return Metadata.from_blob(blob, **(members | arguments))
@@ -91,7 +95,6 @@ def test_what_varies_between_honest_blobs(change: Callable[[], bytes]) -> None:
     [
         pytest.param(MetadataSigner("h", host="MDS.fidoalliance.ORG"), id="letters"),
         pytest.param(MetadataSigner("h", common_name="somebody"), id="common-name-does-not-count"),
-        pytest.param(MetadataSigner("h", host=None), id="common-name-only"),
     ],
 )
 def test_names_of_the_host(signer: MetadataSigner) -> None:
@@ -258,6 +261,7 @@ def self_signed() -> bytes:
         pytest.param(MetadataSigner("h", host="mds.fidoalliance.org\0.example.org"), id="X27-nul"),
         pytest.param(MetadataSigner("h", host="fidoalliance.org"), id="X27-shorter"),
         pytest.param(MetadataSigner("h", host=None, common_name="mds.example.org"), id="X27-common-name"),
+        pytest.param(MetadataSigner("h", host=None), id="common-name-of-the-host"),
         pytest.param(
             MetadataSigner(
                 "h",
@@ -366,3 +370,36 @@ def test_an_anchor_that_is_no_certificate_is_a_mistake_of_ours() -> None:
 def test_the_kit_certificates_end_when_they_say() -> None:
     assert load(BLOB, now=NOT_AFTER).no == load(BLOB, now=NOT_BEFORE).no == 7
     assert {ALGORITHMS[key] for key in (-257, -7)} == {"RS256", "ES256"}
+
+
+# --- Kept, nested, timed ---
+
+
+def test_one_that_was_verified_when_its_certificate_was_valid_keeps_working() -> None:
+    signer = MetadataSigner("ended", not_after=NOW)
+    blob, later = signer.blob(PAYLOAD), NOW.replace(year=NOW.year + 1)
+    assert refused(blob, signer, now=later).code is Code.METADATA_UNTRUSTED
+    assert load(blob, signer, now=later, verified_at=NOW).no == 7
+    assert refused(blob, signer, now=NOW, verified_at=later).code is Code.METADATA_UNTRUSTED
+
+
+def test_a_certificate_of_a_server_may_say_so() -> None:
+    signer = MetadataSigner("server", extensions=[purposes("1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1")])
+    assert load(signer.blob(PAYLOAD), signer).no == 7
+    for_code = MetadataSigner("code", extensions=[purposes("1.3.6.1.5.5.7.3.3")])
+    assert refused(for_code.blob(PAYLOAD), for_code).code is Code.METADATA_UNTRUSTED
+
+
+@pytest.mark.parametrize("times", [{"now": NOW.replace(tzinfo=None)}, {"verified_at": NOW.replace(tzinfo=None)}])
+def test_a_time_without_its_zone(times: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        load(BLOB, **times)
+
+
+def test_a_header_of_any_depth() -> None:
+    for depth in range(100, 1100, 7):
+        nested = b'{"alg":"RS256","x":' + b"[" * depth + b"]" * depth + b"}"
+        assert refused(SIGNER.blob(PAYLOAD, header=nested)).code in {
+            Code.METADATA_INVALID,
+            Code.METADATA_SIGNATURE_INVALID,
+        }

@@ -34,7 +34,7 @@ from passkeycore.testing import (
     tpm_maker,
 )
 from passkeycore.testing.statements import make_none, make_packed_self
-from passkeycore.trust import AndroidStatusList
+from passkeycore.trust import Anchor, AndroidStatusList
 from passkeycore.trust.metadata import Metadata
 from passkeycore.webauthn.attestation.certificate import Certificate
 from tests.ceremony import NOW, client, register, relying_party
@@ -49,7 +49,8 @@ PROVISIONED = AttestationAuthority(
     extensions=[certificates.extension("1.3.6.1.4.1.11129.2.1.30", b"\xa1\x01\x08")],
     **SOON,
 )
-PACKED = packed_maker(ROOT.issue(TEST_AAGUID, **SOON))
+PACKED_LEAF = ROOT.issue(TEST_AAGUID, **SOON)
+PACKED = packed_maker(PACKED_LEAF)
 # Every certificate below the root has ended long before `LATER`.
 MAKERS: dict[str, StatementMaker] = {
     "packed": PACKED,
@@ -151,10 +152,11 @@ def test_a_statement_that_was_left_unread_is_so_again() -> None:
     assert not rp.reassess(record, None, LATER).trusted
 
 
-def test_a_record_whose_time_is_unknown_is_judged_by_the_time_of_now() -> None:
-    record = msgspec.structs.replace(registered(PACKED), created_at=None)
-    assert party().reassess(record, None, NOW).trusted
-    assert refused(party(), record, None, LATER).code is Code.ATTESTATION_UNTRUSTED
+@pytest.mark.parametrize("format", MAKERS)
+def test_a_record_whose_time_is_unknown_is_judged_at_a_time_at_which_all_was_valid(format: str) -> None:
+    record = msgspec.structs.replace(registered(MAKERS[format]), created_at=None)
+    for now in (NOW, LATER):
+        assert party().reassess(record, None, now).trusted
 
 
 @pytest.mark.parametrize("member", ["credential_id", "public_key", "aaguid"])
@@ -180,6 +182,44 @@ def test_enterprise_attestation_is_judged_again_as_it_was_asked_for() -> None:
     outcome = register(rp, client(attestation=maker), attestation="enterprise")
     assert outcome.attestation.claims == {"serial_number": b"\1\2"}
     assert rp.reassess(outcome.credential, None, LATER).trusted
+
+
+def test_a_list_of_the_future_is_not_fresh() -> None:
+    record = registered(MAKERS["android-key"])
+    for ahead, fresh in ((timedelta(minutes=4), True), (timedelta(minutes=6), False)):
+        listed = AndroidStatusList({}, NOW + ahead)
+        rp = party(android_status=listed, require_android_status=True)
+        if fresh:
+            assert rp.reassess(record, None, NOW).trusted
+        else:
+            assert refused(rp, record, None, NOW).code is Code.STATUS_LIST_MISSING
+
+
+def test_stale_metadata_shows_on_a_compound_statement_too() -> None:
+    entry = metadata_entry(TEST_AAGUID, [ROOT.root], statement={"attestationTypes": ["basic_full", "attca"]})
+    payload = metadata_payload(entry, nextUpdate="2025-12-31")
+    stale = Metadata.from_unsigned_payload(json.dumps(payload).encode())
+    decision = party().reassess(registered(MAKERS["compound"]), stale, NOW)
+    assert (decision.trusted, decision.metadata_stale) == (True, True)
+
+
+def test_a_record_of_none_without_its_object_is_none() -> None:
+    lenient = party(require_trusted=False, types={"none"})
+    record = msgspec.structs.replace(registered(make_none, lenient), attestation_object=None)
+    assert not lenient.reassess(record, None, NOW).trusted
+    kept = msgspec.structs.replace(registered(PACKED), attestation_object=None)
+    assert refused(lenient, kept, None, NOW).code is Code.ATTESTATION_NOT_ALLOWED
+
+
+def test_the_decision_names_the_anchor() -> None:
+    record = registered(PACKED)
+    named, nameless = Anchor(ROOT.root, name="ours"), Anchor(ROOT.root)
+    decision = party(anchors=[named]).reassess(record, None, NOW)
+    assert (decision.anchor, decision.code) == (named, None)
+    assert decision.path == (*PACKED_LEAF.x5c, ROOT.root)
+    assert decision.reason == "the path leads to ours"
+    assert party(anchors=[nameless]).reassess(record, None, NOW).reason == "the path leads to a configured anchor"
+    assert not decision.metadata_stale
 
 
 def test_stale_metadata_says_so_and_keeps_working() -> None:

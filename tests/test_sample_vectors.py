@@ -1,7 +1,5 @@
 """``vectors/attestation.jsonl`` is what its generator makes, and what its cases say becomes of them."""
 
-import json
-
 from passkeycore.webauthn.attestation import FORMATS
 from tests import samples
 from tests.command import command
@@ -14,5 +12,6 @@ def test_the_file_is_the_generators_output() -> None:
 def test_every_format_is_there_and_every_case_turns_out_as_it_says() -> None:
     run = command("verify", samples.PATH, "--json")
     assert (run.code, run.err) == (0, "")
-    assert {verdict.get("attestation_format") for verdict in run.objects if verdict["ok"]} == FORMATS.keys()
-    assert len(run.objects) == len(samples.SAMPLES) == len({json.dumps(case) for case in samples.cases()})
+    registered = [verdict for verdict in run.objects if verdict["ok"] and verdict["ceremony"] == "registration"]
+    assert {verdict["attestation_format"] for verdict in registered} == FORMATS.keys()
+    assert len({verdict["name"] for verdict in run.objects}) == len(samples.SAMPLES) + 1

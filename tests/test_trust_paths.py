@@ -201,6 +201,83 @@ def test_a_bare_certificate_is_good_for_every_format() -> None:
     assert [len(anchors_of(policy, format)) for format in ("packed", "tpm")] == [1, 2]
 
 
+def renewed(authority: AttestationAuthority, serial: int, not_after: datetime) -> bytes:
+    """The authority's certificate, signed again by itself."""
+    return certificates.certificate(
+        subject=authority.subject,
+        subject_key=authority.key,
+        issuer=authority.subject,
+        issuer_key=authority.key,
+        serial=serial,
+        extensions=[certificates.basic_constraints(True)],
+        not_after=not_after,
+    )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_anchor_that_ended_beside_its_renewal(order: int) -> None:
+    ended, living = renewed(ROOT, 1, NOW - DAY), renewed(ROOT, 2, NOT_AFTER)
+    leaf = ROOT.issue()
+    for _ in range(2):
+        assert verified_path(leaf.x5c, (ended, living)[::order], NOW, "packed") == (*leaf.x5c, living)
+    with pytest.raises(PathError, match="not valid"):
+        verified_path(leaf.x5c, (ended,), NOW, "packed")
+    with pytest.raises(PathError, match="not valid"):
+        verified_path(leaf.x5c, (ended, AttestationAuthority("other").root), NOW, "packed")
+
+
+def test_an_intermediate_that_ended_beside_its_renewal() -> None:
+    def signed(serial: int, not_after: datetime) -> bytes:
+        return certificates.certificate(
+            subject=MIDDLE.subject,
+            subject_key=MIDDLE.key,
+            issuer=ROOT.subject,
+            issuer_key=ROOT.key,
+            serial=serial,
+            extensions=[certificates.basic_constraints(True)],
+            not_after=not_after,
+        )
+
+    ended, living = signed(1, NOW - DAY), signed(2, NOT_AFTER)
+    leaf = MIDDLE.issue().x5c[0]
+    for others in ((ended, living), (living, ended)):
+        assert verified_path((leaf, *others), (ROOT.root,), NOW) == (leaf, living, ROOT.root)
+    timeless = certificates.certificate(
+        subject=OTHER.subject,
+        subject_key=OTHER.key,
+        issuer=ROOT.subject,
+        issuer_key=ROOT.key,
+        serial=3,
+        extensions=[],
+        validity=der.sequence(der.time(NOT_BEFORE), der.element(b"\x18", b"20440101000000.5Z")),
+    )
+    assert verified_path((leaf, ended, timeless, living), (ROOT.root,), NOW) == (leaf, living, ROOT.root)
+
+
+def test_any_time_at_which_all_were_valid() -> None:
+    early = AttestationAuthority("paths", parent=ROOT, common_name="early", not_after=NOW)
+    assert verified_path(early.issue().x5c, (ROOT.root,), None)
+    with pytest.raises(PathError, match="not valid"):
+        verified_path(early.issue(not_before=NOW + DAY).x5c, (ROOT.root,), None)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_certificate_with_a_signature_whose_parameters_cannot_be_read(version: int) -> None:
+    pss = der.sequence(der.oid("1.2.840.113549.1.1.10"))
+    leaf = certificates.certificate(
+        subject=certificates.name({"CN": "old"}),
+        subject_key=MIDDLE.key,
+        issuer=ROOT.subject,
+        issuer_key=ROOT.key,
+        serial=1,
+        extensions=[],
+        version=version,
+        signature_algorithm=pss,
+    )
+    with pytest.raises(PathError):
+        verified_path((leaf,), (ROOT.root,), NOW)
+
+
 def test_several_anchors_of_one_name() -> None:
     """Leaves of Android name no key of their issuer, so that only trying tells which of two anchors it is."""
     twin, third = AttestationAuthority("twin"), AttestationAuthority("third")

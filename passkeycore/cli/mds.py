@@ -146,7 +146,9 @@ def _der(content: bytes) -> bytes:
 def _load(file: Path, anchors: Sequence[bytes] | None, now: datetime) -> Metadata:
     with file.open("rb") as stream:
         blob = stream.read(MAX_BYTES + 1)
-    return Metadata.from_blob(blob, now=now, anchors=anchors)
+        kept_since = datetime.fromtimestamp(os.fstat(stream.fileno()).st_mtime, UTC)
+    # `fetch` writes only what it has verified, so the file's time says when its signer's certificate had to be valid.
+    return Metadata.from_blob(blob, now=now, verified_at=min(kept_since, now), anchors=anchors)
 
 
 def _known(file: Path, anchors: Sequence[bytes] | None, now: datetime) -> Metadata | None:

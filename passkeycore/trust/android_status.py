@@ -10,10 +10,11 @@ from typing import Final
 
 import msgspec
 
-from ..errors import Code, DecodeError
+from ..errors import Code, ConfigurationError, DecodeError
 from ..webauthn.encoding import check_size
 from ..webauthn.wire import reason_of
 
+_SKEW: Final = timedelta(minutes=5)
 _PATH: Final = "android_status"
 _LONGEST: Final = 32 * 2**20  # bytes; the list has less than one MiB
 
@@ -44,7 +45,13 @@ class AndroidStatusList:
     """
 
     def __init__(self, entries: Mapping[str, StatusEntry], fetched_at: datetime) -> None:
-        """Keeps `entries` by serial number: lowercase hexadecimal without padding, or legacy decimal."""
+        """Keeps `entries` by serial number: lowercase hexadecimal without padding, or legacy decimal.
+
+        Raises:
+            ConfigurationError: A time without its zone.
+        """
+        if fetched_at.tzinfo is None:
+            raise ConfigurationError("fetched_at is a time with its zone", path="fetched_at")
         self._entries = {key.lower(): entry for key, entry in entries.items()}
         self.fetched_at = fetched_at
 
@@ -76,5 +83,5 @@ class AndroidStatusList:
         return next((entry for number in serial_numbers if (entry := self.find(number)) is not None), None)
 
     def is_fresh(self, now: datetime, max_age: timedelta) -> bool:
-        """Whether it was fetched within `max_age` before `now`."""
-        return now - self.fetched_at <= max_age
+        """Whether it was fetched within `max_age` before `now`, or by another clock a little after."""
+        return -_SKEW <= now - self.fetched_at <= max_age

@@ -2,7 +2,8 @@
 
 What OpenSSL's defaults lack is added here: dates (judged by us and on every call, because a reused store ignores every
 time but its first, and because formats differ), weak signatures, small RSA keys and odd curves. Paths above the leaf
-repeat for millions of devices, so those that were verified are remembered.
+repeat for millions of devices, so those that were verified are remembered. Certificate policies are not judged: no
+attestation format asks for one.
 Source: RFC 5280, section 6.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from cryptography.x509 import ObjectIdentifier
+from cryptography.x509 import InvalidVersion, ObjectIdentifier
 from OpenSSL import crypto
 
 from ..errors import ConfigurationError, DecodeError
@@ -86,6 +87,8 @@ class _Memory:
             self._known.clear()
 
 
+# By certificates and anchors alone: the anchors were chosen for the format and by the policy, and dates are judged on
+# every call.
 _paths: Final = _Memory()  # whole ones, for the certificate that a batch of devices shares
 _uppers: Final = _Memory()  # what is above the leaf, for devices that have certificates of their own
 
@@ -132,12 +135,12 @@ def prepare(anchors: tuple[bytes, ...]) -> _Anchors:
 
 
 def verified_path(
-    path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: datetime, format: str = ""
+    path: tuple[bytes, ...], anchors: tuple[bytes, ...], now: datetime | None, format: str = ""
 ) -> tuple[bytes, ...]:
     """The certificates from the leaf of `path` to one of the `anchors`, DER, every one of them acceptable at `now`.
 
-    The rest of `path` may help to build it, in any order, with or without the anchor. `format` is the attestation
-    format, whose rule about dates holds.
+    The rest of `path` may help to build it, in any order, with or without the anchor. `now` None means any time at
+    which all were valid. `format` is the attestation format, whose rule about dates holds.
 
     Raises:
         PathError: There is none.
@@ -147,7 +150,21 @@ def verified_path(
         chain = _build(path, anchors)
         if format in _SHARED_LEAVES:
             _paths.put((path, anchors), chain)
-    _DATES.get(format, _check_dates)(chain, now)
+    check_dates = _DATES.get(format, _check_dates)
+    try:
+        check_dates(chain, now)
+    except PathError as ended:
+        # OpenSSL does not look at dates, so it may have taken an ended certificate where another one of the same name
+        # and key, an anchor's renewal for instance, is still valid.
+        others = tuple(der for der in path[1:] if _is_valid(der, now))
+        living = tuple(der for der in anchors if _is_valid(der, now))
+        if (others, living) == (path[1:], anchors) or not living:
+            raise
+        try:
+            chain = _build((path[0], *others), living)
+            check_dates(chain, now)
+        except PathError:
+            raise ended from None
     return tuple(link.certificate.raw for link in chain)
 
 
@@ -176,7 +193,7 @@ def _build(path: tuple[bytes, ...], anchors: tuple[bytes, ...]) -> _Chain:
                 _check_signature(link, position)
     except crypto.X509StoreContextError as error:
         raise PathError(f"no path to a configured anchor: {error.errors[2]}") from None
-    except (crypto.Error, ValueError, UnsupportedAlgorithm, DecodeError) as error:
+    except (crypto.Error, ValueError, UnsupportedAlgorithm, InvalidVersion, DecodeError) as error:
         raise PathError(f"a certificate that cannot be read ({type(error).__name__})") from None
     # Under a remembered issuer OpenSSL would not see the name constraints above it.
     if upper and not any(_NAME_CONSTRAINTS in link.certificate.extensions for link in upper):
@@ -231,13 +248,22 @@ def _check_signature(link: _Link, position: int) -> None:
     raise PathError(f"certificate {position} of the path is signed with an algorithm that is not accepted")
 
 
-def _check_dates(chain: _Chain, now: datetime, *, may_have_ended: bool = False) -> None:
+def _is_valid(der: bytes, now: datetime | None) -> bool:
+    try:
+        return now is None or _link(der).not_before <= now <= _link(der).not_after
+    except DecodeError:
+        return False
+
+
+def _check_dates(chain: _Chain, now: datetime | None, *, may_have_ended: bool = False) -> None:
+    if now is None:
+        now = max(link.not_before for link in chain)
     for position, link in enumerate(chain):
         if now < link.not_before or (now > link.not_after and not may_have_ended):
             raise PathError(f"certificate {position} of the path is not valid at {now.isoformat()}")
 
 
-def _check_android_dates(chain: _Chain, now: datetime) -> None:
+def _check_android_dates(chain: _Chain, now: datetime | None) -> None:
     """Devices whose keys came from the factory keep certificates that nobody can renew, so theirs may have ended.
 
     Remotely provisioned ones get new certificates every few weeks, and an old one is no longer vouched for.
@@ -255,4 +281,4 @@ def _is_provisioning(der: bytes) -> bool:
     )
 
 
-_DATES: Final[Mapping[str, Callable[[_Chain, datetime], None]]] = {"android-key": _check_android_dates}
+_DATES: Final[Mapping[str, Callable[[_Chain, datetime | None], None]]] = {"android-key": _check_android_dates}

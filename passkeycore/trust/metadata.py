@@ -12,7 +12,9 @@ from uuid import UUID
 
 import msgspec
 
+from ..errors import ConfigurationError
 from ..webauthn.encoding import check_size
+from .statuses import HARMLESS, WARNINGS
 
 MDS_HOST: Final = "mds.fidoalliance.org"
 """Whose name the certificate that signs FIDO's own BLOB bears."""
@@ -23,27 +25,8 @@ MAX_BYTES: Final = 32 << 20
 # the known good and the known bad ones, since a new word may be either.
 _UNKNOWN: Final = 100
 _SEVERITY: Final[Mapping[str, int]] = {
-    word: place
-    for place, word in enumerate(
-        (
-            "NOT_FIDO_CERTIFIED",
-            "SELF_ASSERTION_SUBMITTED",
-            "FIDO_CERTIFIED",
-            "FIDO_CERTIFIED_L1",
-            "FIDO_CERTIFIED_L1plus",
-            "FIDO_CERTIFIED_L2",
-            "FIDO_CERTIFIED_L2plus",
-            "FIDO_CERTIFIED_L3",
-            "FIDO_CERTIFIED_L3plus",
-            "UPDATE_AVAILABLE",
-        )
-    )
-} | {
-    "USER_VERIFICATION_BYPASS": 101,
-    "USER_KEY_PHYSICAL_COMPROMISE": 102,
-    "USER_KEY_REMOTE_COMPROMISE": 103,
-    "ATTESTATION_KEY_COMPROMISE": 104,
-    "REVOKED": 105,
+    **{word: place for place, word in enumerate(HARMLESS)},
+    **{word: place for place, word in enumerate(WARNINGS, _UNKNOWN + 1)},
 }
 # By COSE algorithm: what the FIDO Registry of Predefined Values 2.2, section 3.6.1, calls it.
 _ALGORITHMS: Final[Mapping[int, frozenset[str]]] = {
@@ -96,6 +79,8 @@ class MetadataEntry(msgspec.Struct, frozen=True, kw_only=True):
         attestation_types: How it attests, in the words of the FIDO registry (``basic_full``, ``attca``, ...).
         algorithms: What it signs with, in the words of the FIDO registry.
         anchors: Certificates that its attestations lead to, DER; those that cannot be read are left out.
+        lists_anchors: It lists some, be they readable or not; otherwise nothing is known about where its attestations
+            lead to.
         anchor_formats: For each of the anchors: the attestation formats it is good for.
         status_reports: As published, in no order that means anything.
     """
@@ -108,6 +93,7 @@ class MetadataEntry(msgspec.Struct, frozen=True, kw_only=True):
     attestation_types: tuple[str, ...]
     algorithms: tuple[str, ...]
     anchors: tuple[bytes, ...]
+    lists_anchors: bool
     anchor_formats: tuple[frozenset[str], ...]
     status_reports: tuple[StatusReport, ...]
 
@@ -188,6 +174,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         now: datetime,
         anchors: Sequence[bytes] | None = None,
         known: "Metadata | int | None" = None,
+        verified_at: datetime | None = None,
         host: str = MDS_HOST,
         max_bytes: int = MAX_BYTES,
     ) -> "Metadata":
@@ -201,11 +188,14 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             anchors: Certificates, DER, that its signer's path may end at; None: the bundled roots of FIDO's service.
             known: The metadata in use, or its number: an older BLOB is refused. None accepts any number, as on the
                 first start.
+            verified_at: When this same BLOB was verified before, for one that was kept since then: the certificate of
+                its signer may have ended. None: it was not.
             host: The DNS name that the signer's certificate has to bear.
             max_bytes: The largest BLOB to look at.
 
         Raises:
-            ConfigurationError: The extra ``jose`` is not installed, or an anchor is not a certificate in DER.
+            ConfigurationError: The extra ``jose`` is not installed, an anchor is not a certificate in DER, or a time
+                lacks its zone.
             DecodeError: `too_large`. `metadata_invalid`: not a JWS with certificates and a payload of the right form.
             VerificationError: `metadata_signature_invalid`: no certificate of a signer, an algorithm that does not
                 fit its key, or a signature that does not verify. `metadata_untrusted`: the certificate leads to no
@@ -214,7 +204,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         from .metadata_blob import verified_payload
         from .metadata_payload import read_payload
 
-        payload = verified_payload(blob, now=now, anchors=anchors, host=host, max_bytes=max_bytes)
+        if now.tzinfo is None or (verified_at is not None and not verified_at.tzinfo):
+            raise ConfigurationError("a time without its zone", path="now")
+        payload = verified_payload(blob, now=verified_at or now, anchors=anchors, host=host, max_bytes=max_bytes)
         return read_payload(payload, signed=True, known=known.no if isinstance(known, Metadata) else known)
 
     @staticmethod

@@ -138,6 +138,7 @@ class _Reader:
             attestation_types=statement.attestation_types,
             algorithms=statement.authentication_algorithms,
             anchors=tuple(anchors),
+            lists_anchors=bool(statement.attestation_root_certificates),
             anchor_formats=tuple(anchors.values()),
             status_reports=tuple(self._report(report, name) for report in shape.status_reports),
         )

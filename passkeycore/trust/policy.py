@@ -3,44 +3,23 @@
 Spec: #sctn-registering-a-new-credential (assess the attestation trustworthiness)
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
 
 from ..errors import ConfigurationError
+from ..webauthn.attestation import FORMATS, AttestationType
 from ..webauthn.policy import check_choices
-from .roots import Anchor
+from .roots import Anchor, several
+from .statuses import CERTIFICATIONS, UNDESIRED_STATUSES
 
 if TYPE_CHECKING:
     from .android_status import AndroidStatusList
     from .metadata import Metadata
-
-# FIDO Metadata Service 3.1, section 3.1.4 (AuthenticatorStatus): what says that proofs of the model may be forged, or
-# that the user may not have been verified.
-UNDESIRED_STATUSES: Final = frozenset(
-    {
-        "ATTESTATION_KEY_COMPROMISE",
-        "USER_KEY_PHYSICAL_COMPROMISE",
-        "USER_KEY_REMOTE_COMPROMISE",
-        "USER_VERIFICATION_BYPASS",
-        "REVOKED",
-    }
-)
-# The same section: each level includes those before it. FIDO_CERTIFIED is the name of level 1 from before there were
-# others.
-CERTIFICATIONS: Final = (
-    "FIDO_CERTIFIED",
-    "FIDO_CERTIFIED_L1",
-    "FIDO_CERTIFIED_L1plus",
-    "FIDO_CERTIFIED_L2",
-    "FIDO_CERTIFIED_L2plus",
-    "FIDO_CERTIFIED_L3",
-    "FIDO_CERTIFIED_L3plus",
-)
 
 
 class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +37,10 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
             metadata. Each of the five rules below that is set implies it: under ``none`` and ``self`` an AAGUID
             proves nothing.
         allow_aaguids: The only models that are acceptable; None: all.
-        deny_aaguids: Models that are not. Then every authenticator has to prove which model it is: U2F's do so by
-            their certificates or the metadata, if at all.
-        refuse_statuses: What a model's current status must not be. Other values than the default imply
-            `require_trusted`; with the default, such a model is not trusted.
+        deny_aaguids: Models that are not. Under either rule, and under `require_certification`, every authenticator
+            has to prove which model it is: see `Anchor.aaguids`. U2F's do so by their certificates, if at all.
+        refuse_statuses: What a model's current status must not be: such a model is not trusted. Further words than
+            those of the default imply `require_trusted`.
         require_certification: The least FIDO certification that the metadata has to report; None: none.
         require_android_status: Trust Android keys only after a look into a fresh `android_status`.
         android_status_max_age_s: How old the list may be to be fresh, in seconds. A day, as Google's caching allows.
@@ -87,26 +66,33 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     types: Collection[str] | None = None
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError for a demand that nothing can meet, or an anchor that is no certificate."""
+        """Checks the rules, once.
+
+        Raises:
+            ConfigurationError: A value of another type or an unknown word, a demand that nothing can meet, or an anchor
+                that is no certificate.
+        """
         check_choices(self)
+        anchors = several(self.anchors, (Anchor, bytes), "trust.anchors")
+        msgspec.structs.force_setattr(
+            self, "anchors", tuple(Anchor(one) if isinstance(one, bytes) else one for one in anchors)
+        )
+        for name, kind in _COLLECTIONS.items():
+            values = getattr(self, name)
+            if values is not None:
+                msgspec.structs.force_setattr(self, name, frozenset(several(values, kind, f"trust.{name}")))
+        if unknown := frozenset(self.types or ()) - {*get_args(AttestationType)}:
+            raise ConfigurationError(f"no attestation types: {sorted(unknown)!a}", path="trust.types")
         implied = (
             self.allow_aaguids is not None
             or bool(self.deny_aaguids)
-            or frozenset(self.refuse_statuses) != UNDESIRED_STATUSES
+            or not UNDESIRED_STATUSES.issuperset(self.refuse_statuses)
             or self.require_certification is not None
             or self.require_android_status
         )
-        for name, value in (
-            ("anchors", tuple(one if isinstance(one, Anchor) else Anchor(one) for one in self.anchors)),
-            ("allow_aaguids", None if self.allow_aaguids is None else frozenset(self.allow_aaguids)),
-            ("deny_aaguids", frozenset(self.deny_aaguids)),
-            ("refuse_statuses", frozenset(self.refuse_statuses)),
-            ("formats", None if self.formats is None else frozenset(self.formats)),
-            ("types", None if self.types is None else frozenset(self.types)),
-            ("require_trusted", self.require_trusted or implied),
-        ):
-            msgspec.structs.force_setattr(self, name, value)
-        if self.require_trusted and not self.anchors and self.metadata is None:
+        msgspec.structs.force_setattr(self, "require_trusted", self.require_trusted or implied)
+        usable = any(anchor.formats is None or anchor.formats & FORMATS.keys() for anchor in anchors_of(self))
+        if self.require_trusted and not usable and self.metadata is None:
             raise ConfigurationError(
                 "trust can be required only with anchors or metadata: without, nothing is ever trusted", path="trust"
             )
@@ -126,6 +112,16 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def android_status_max_age(self) -> timedelta:
         """`android_status_max_age_s` as a duration."""
         return timedelta(seconds=self.android_status_max_age_s)
+
+
+# What the members that are collections are made of.
+_COLLECTIONS: Final[Mapping[str, type]] = {
+    "allow_aaguids": UUID,
+    "deny_aaguids": UUID,
+    "refuse_statuses": str,
+    "formats": str,
+    "types": str,
+}
 
 
 def anchors_of(policy: TrustPolicy, format: str | None = None) -> tuple[Anchor, ...]:

@@ -28,14 +28,17 @@ def reassess(
     and Android live for days, and having ended since says nothing against the credential. Metadata and lists of revoked
     certificates are judged at `now`. A record that kept no attestation counts as one without.
 
+    Where the record does not know when it was registered, certificates are judged at a time at which all were valid.
+    What was stripped from a record cannot be judged: where that must not help, require trust.
+
     Raises:
         UntrustedError: As `judge`: it would be refused today.
         AttestationError, DecodeError, UnsupportedError: Its statement would not be valid today, under this policy.
         DecodeError: `record_invalid`: what the record kept is about another credential.
     """
-    result = AttestationResult(format=credential.attestation_format, type="unverified")
+    kept_none = credential.attestation_format == "none"
+    result = AttestationResult(format=credential.attestation_format, type="none" if kept_none else "unverified")
     public_key = PublicKey.parse(credential.public_key)
-    registered_at = credential.created_at or now
     if credential.attestation_object is not None and credential.client_data_json is not None:
         attestation_object = AttestationObject.parse(credential.attestation_object, policy)
         data = attestation_object.authenticator_data
@@ -59,7 +62,7 @@ def reassess(
                     client_data_hash=sha256(credential.client_data_json).digest(),
                     public_key=public_key,
                     conveyance="enterprise",  # what was asked for is not kept; it was judged when it was known
-                    now=registered_at,
+                    now=credential.created_at or now,
                 ),
                 policy,
                 formats,
@@ -70,5 +73,5 @@ def reassess(
         now,
         aaguid=credential.aaguid,
         algorithm=public_key.algorithm.id,
-        registered_at=registered_at,
+        registered_at=credential.created_at,
     )

@@ -10,11 +10,10 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final, cast
 
-from ...errors import Code, UnsupportedError
 from ..encoding import CBOR
 from ..policy import Policy
 from . import none
-from .statement import AttestationCeremony, AttestationResult, AttestationType, Verify
+from .statement import AttestationCeremony, AttestationResult, AttestationType, Verify, format_error
 
 
 def _late(module: str) -> Verify:
@@ -48,24 +47,19 @@ def verify_statement(
 ) -> AttestationResult:
     """The result of the format's own procedure. Spec: #sctn-registering-a-new-credential (the format's choice)
 
-    A statement that nobody asked for, in a format that is not in `formats`, is left unread (type ``unverified``).
+    A statement that nobody asked for, in a format that is not known or not enabled, is left unread (type
+    ``unverified``).
 
     Raises:
-        UnsupportedError: `attestation_format_unsupported`: not a format in `formats`, which matches case.
+        UnsupportedError: `attestation_format_unsupported`: not a format in `formats`, which matches case, or SafetyNet
+            without the policy that allows it.
         AttestationError, DecodeError: What the format raises.
     """
     verify = formats.get(format)
-    if verify is None:
+    if verify is None or (format == "android-safetynet" and not policy.danger_allow_android_safetynet):
         if ceremony.conveyance == "none" and 1 <= len(format) <= _LONGEST_FORMAT and format.isascii():
             return AttestationResult(format=format, type="unverified")
-        raise UnsupportedError(
-            Code.ATTESTATION_FORMAT_UNSUPPORTED,
-            "an attestation format that is not known or not enabled",
-            path="response.attestationObject.fmt",
-            expected=sorted(formats),
-            actual=format,
-            spec="#sctn-attstn-fmt-ids",
-        )
+        raise format_error(format, formats, "response.attestationObject.fmt")
     return verify(statement, ceremony, policy, formats)
 
 

@@ -28,6 +28,9 @@ FIDO_AAGUID: Final = "1.3.6.1.4.1.45724.1.1.4"
 FIDO_FIRMWARE_VERSION: Final = "1.3.6.1.4.1.45724.1.1.5"
 FIDO_SERIAL_NUMBER: Final = "1.3.6.1.4.1.45724.1.1.2"
 _LONGEST_NUMBER: Final = 18  # bytes of DER: a version of 128 bits
+_LONGEST_SERIAL: Final = 512  # bits; RFC 5280 allows 160, and there are longer ones
+_MOST_PARTS: Final = 64  # relative names, or extensions; what is remembered must not grow beyond what honest ones need
+_EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _UTC_TIME: Final = b"\x17"
 _GENERALIZED_TIME: Final = b"\x18"
@@ -80,6 +83,11 @@ class CertificateShape:
     to_be_signed: _ToBeSigned
     algorithm: asn1.TLV
     signature: asn1.BitString
+
+
+@asn1.sequence
+class _KeyPurposes:
+    identifiers: list[ObjectIdentifier]
 
 
 @asn1.sequence
@@ -148,6 +156,18 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         return attributes_of(tbs.subject) == attributes_of(tbs.issuer)
 
     @property
+    def purposes(self) -> frozenset[str] | None:
+        """The purposes of the extended key usage, dotted; None without that extension.
+
+        Raises:
+            DecodeError: `certificate_malformed`.
+        """
+        usage = self.extensions.get(_EXTENDED_KEY_USAGE)
+        if usage is None:
+            return None
+        return frozenset(one.dotted_string for one in decode_der(_KeyPurposes, enclosed(usage.value)).identifiers)
+
+    @property
     def key_identifier(self) -> bytes:
         """SHA-1 of the bits of the subject's key, 20 bytes. Source: RFC 5280, section 4.2.1.2, method (1)."""
         key = decode_der(_SubjectPublicKeyInfo, encoded(self.shape.to_be_signed.public_key))
@@ -211,6 +231,10 @@ def forget_certificates() -> None:
 def _parse(der: bytes) -> Certificate:
     shape = decode_der(CertificateShape, der)
     tbs = shape.to_be_signed
+    if not 0 <= tbs.version <= 2 or tbs.serial.bit_length() > _LONGEST_SERIAL:
+        raise _malformed("of no known version, or with a serial number longer than any")
+    if max(len(tbs.issuer), len(tbs.subject), len(tbs.extensions or ())) > _MOST_PARTS:
+        raise _malformed("more names or extensions than any certificate has")
     extensions: dict[str, Extension] = {}
     for extension in tbs.extensions or ():
         oid = extension.oid.dotted_string

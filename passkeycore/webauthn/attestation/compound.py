@@ -11,10 +11,10 @@ Spec: #sctn-compound-attestation
 from collections.abc import Mapping
 from typing import Final
 
-from ...errors import Code, DecodeError, UnsupportedError, VerificationError
+from ...errors import DecodeError, UnsupportedError, VerificationError
 from ..encoding import CBOR, check_size
 from ..policy import Policy
-from .statement import AttestationCeremony, AttestationResult, Verify, members_of, statement_error
+from .statement import AttestationCeremony, AttestationResult, Verify, format_error, members_of, statement_error
 
 _VACUOUS: Final = frozenset({"none", "unverified"})  # types of statements that hold whatever the authenticator is
 
@@ -69,12 +69,5 @@ def _verify_one(
     """The result of one statement inside; unlike at the top, what nobody asked for is not left unread."""
     verify_format = formats.get(format)
     if verify_format is None:
-        raise UnsupportedError(
-            Code.ATTESTATION_FORMAT_UNSUPPORTED,
-            "a statement inside a compound one is in a format that is not known or not enabled",
-            path="response.attestationObject.attStmt",
-            expected=sorted(formats),
-            actual=format,
-            spec="#sctn-attstn-fmt-ids",
-        )
+        raise format_error(format, formats, "response.attestationObject.attStmt")
     return verify_format(statement, ceremony, policy, formats)

@@ -61,6 +61,7 @@ def verify(
     point = ec2_point(ceremony.public_key.algorithm, cast("Members", attested.cose_key), on_curve=False)
     signed = ceremony.authenticator_data.rp_id_hash + ceremony.client_data_hash + attested.credential_id + point
     check_signature(key, signature, b"\0" + signed, "fido-u2f")
-    if attested.aaguid.int:
-        check_aaguid(leaf, attested.aaguid, "fido-u2f")
+    # Honest authenticators with certificates that name their model show zeros to U2F clients.
+    certified = leaf.aaguid
+    check_aaguid(leaf, attested.aaguid if attested.aaguid.int or certified is None else certified, "fido-u2f")
     return AttestationResult(format="fido-u2f", type="basic", trust_path=path)

@@ -158,3 +158,15 @@ def statement_error(format: str, message: str) -> AttestationError:
         attestation_format=format,
         spec="#sctn-defined-attestation-formats",
     )
+
+
+def format_error(format: str, formats: Mapping[str, Verify], path: str) -> UnsupportedError:
+    """The error for a statement, or one inside a compound statement, in a format that is not in `formats`."""
+    return UnsupportedError(
+        Code.ATTESTATION_FORMAT_UNSUPPORTED,
+        "an attestation format that is not known or not enabled",
+        path=path,
+        expected=sorted(formats),
+        actual=format,
+        spec="#sctn-attstn-fmt-ids",
+    )

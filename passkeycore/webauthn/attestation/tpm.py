@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from cryptography.hazmat import asn1
-from cryptography.x509 import ObjectIdentifier
 
 from ..encoding import CBOR
 from ..key_types import ALG
@@ -38,7 +37,6 @@ from .statement import (
 from .tpm_structures import HASH_OF, SHA1, TEST_VENDOR, VENDORS, PubArea, digest, read_cert_info, read_pub_area
 
 _MEMBERS: Final = frozenset({"ver", "alg", "x5c", "sig", "certInfo", "pubArea"})
-_EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 _SUBJECT_ALTERNATIVE_NAME: Final = "2.5.29.17"
 _AIK_CERTIFICATE: Final = "2.23.133.8.3"
 _DIRECTORY_NAME: Final = b"\xa4"
@@ -51,11 +49,6 @@ _CLAIMS: Final[Mapping[str, str]] = {
 _LONGEST_NAME: Final = 256  # characters; STRMAX in the profile
 _TEXTS: Final[Mapping[int, str]] = {0x0C: "utf-8", 0x13: "ascii"}  # UTF8String, PrintableString
 _VENDOR_LISTS: Final[Mapping[str, frozenset[str]]] = {"listed": VENDORS, "listed_or_test": VENDORS | {TEST_VENDOR}}
-
-
-@asn1.sequence
-class _KeyPurposes:
-    identifiers: list[ObjectIdentifier]
 
 
 @asn1.sequence
@@ -130,10 +123,7 @@ def _claims(leaf: Certificate, ceremony: AttestationCeremony, policy: Policy) ->
     check_leaf(leaf, "tpm")
     if leaf.shape.to_be_signed.subject:
         raise certificate_error("tpm", "the subject is not empty")
-    usage = leaf.extensions.get(_EXTENDED_KEY_USAGE)
-    if usage is None or _AIK_CERTIFICATE not in (
-        identifier.dotted_string for identifier in decode_der(_KeyPurposes, enclosed(usage.value)).identifiers
-    ):
+    if _AIK_CERTIFICATE not in (leaf.purposes or ()):
         raise certificate_error("tpm", "the certificate is not one of an attestation identity key")
     names = _names(leaf, policy)
     listed = _VENDOR_LISTS.get(policy.tpm_vendor)

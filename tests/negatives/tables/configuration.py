@@ -18,7 +18,7 @@ from passkeycore import (
     sole_factor,
 )
 from passkeycore.testing import ANDROID_ORIGIN, TEST_AAGUID, AttestationAuthority, derive
-from passkeycore.trust import Anchor
+from passkeycore.trust import Anchor, AndroidStatusList, bundled
 
 from ..ceremonies import CHALLENGE, NOW, ORIGIN, RP_ID, SEED, USER_HANDLE, Json, registered
 from ..harness import Right, call
@@ -39,6 +39,9 @@ INPUTS: Final = Right(RegistrationExtensions.from_dict, {"inputs": {}})
 TRUST: Final = Right(TrustPolicy, {})
 _ROOT: Final = AttestationAuthority(SEED).root
 ANCHORED: Final = Right(TrustPolicy, {"anchors": (_ROOT,)})
+REQUIRED: Final = Right(TrustPolicy, {"anchors": (_ROOT,), "require_trusted": True})
+ANCHOR: Final = Right(Anchor, {"certificate": _ROOT})
+LIST: Final = Right(AndroidStatusList, {"entries": {}, "fetched_at": NOW})
 
 _INVALID, _STATE, _RECORD = Code.CONFIGURATION_INVALID, Code.STATE_INVALID, Code.RECORD_INVALID
 _LABEL: Final = 63 * "a"
@@ -189,7 +192,18 @@ PARTIES: Final = (
     call("R24.allowed-models-without-anchors", _INVALID, TRUST, allow_aaguids=()),
     call("R24.denied-models-without-anchors", _INVALID, TRUST, deny_aaguids=(TEST_AAGUID,)),
     call("R24.no-denied-models", None, TRUST, lambda policy: not policy.require_trusted, deny_aaguids=()),
-    call("R24.refused-statuses-without-metadata", _INVALID, TRUST, refuse_statuses={"REVOKED"}),
+    call("R24.further-refused-statuses-without-metadata", _INVALID, TRUST, refuse_statuses={"NOT_FIDO_CERTIFIED"}),
+    call("R24.no-refused-statuses", None, TRUST, lambda policy: not policy.require_trusted, refuse_statuses=()),
+    call("R24.anchors-of-metadata-alone", _INVALID, REQUIRED, anchors=bundled("mds")),
+    call("R24.one-anchor-as-bytes", _INVALID, TRUST, anchors=_ROOT),
+    call("R24.models-as-texts", _INVALID, ANCHORED, deny_aaguids={str(TEST_AAGUID)}),
+    call("R24.status-without-brackets", _INVALID, ANCHORED, refuse_statuses="REVOKED"),
+    call("R24.format-without-brackets", _INVALID, ANCHORED, formats="packed"),
+    call("R24.type-unknown", _INVALID, ANCHORED, types={"full"}),
+    call("R24.anchor-formats-without-brackets", _INVALID, ANCHOR, formats="tpm"),
+    call("R24.anchor-models-as-texts", _INVALID, ANCHOR, aaguids=[str(TEST_AAGUID)]),
+    call("R24.anchor-formats-as-a-list", None, ANCHOR, lambda anchor: anchor.formats == {"tpm"}, formats=["tpm"]),
+    call("R24.list-fetched-at-a-time-without-zone", _INVALID, LIST, fetched_at=NOW.replace(tzinfo=None)),
     call("R24.android-status-without-anchors", _INVALID, TRUST, require_android_status=True),
     call("R24.certification-unknown", _INVALID, ANCHORED, require_certification="FIDO_CERTIFIED_L9"),
     call("R24.certification-without-metadata", _INVALID, ANCHORED, require_certification="FIDO_CERTIFIED_L1"),

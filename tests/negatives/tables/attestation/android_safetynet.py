@@ -22,7 +22,7 @@ from passkeycore.testing import (
     der,
 )
 from passkeycore.testing.certificates import extension
-from passkeycore.testing.statements import android_safetynet_maker
+from passkeycore.testing.statements import android_safetynet_maker, compound_maker, make_packed_self
 from passkeycore.testing.statements.android_safetynet import (
     OID_SUBJECT_ALTERNATIVE_NAME,
     dns_names,
@@ -31,7 +31,7 @@ from passkeycore.testing.statements.android_safetynet import (
 
 from ...ceremonies import NOW, SEED, Json, Replace, Setup, authenticator
 from ...harness import create
-from .packed import ASKED, AUTHORITY, DIRECT, OTHER_KEY, small_rsa_key, stated
+from .packed import ASKED, AUTHORITY, DIRECT, OTHER_KEY, instead, small_rsa_key, stated, unverified
 
 OTHER_RSA_KEY: Final = SoftwareKey.derive(SEED, -257, purpose="key of another server")
 POLICY: Final = Policy(danger_allow_android_safetynet=True)
@@ -291,6 +291,18 @@ SHAPES: Final = (
     create("S6.certificate-of-16385-bytes", _LARGE, headed(x5c=[b64encode(bytes(16_385)).decode()]), USUAL),
 )
 OPT_IN: Final = (
+    create(
+        "S7.not-opted-in-inside-of-another",
+        _FORMAT,
+        authenticator(attestation=compound_maker(make_packed_self, android_safetynet_maker(GOOGLE, at=NOW))),
+        ASKED,
+    ),
+    create(
+        "S7.not-opted-in-and-not-asked-for",
+        None,
+        instead(fmt="android-safetynet", attStmt={"ver": "1"}),
+        then=unverified("android-safetynet"),
+    ),
     create("S7-not-opted-in", _FORMAT, authenticator(attestation=android_safetynet_maker(GOOGLE, at=NOW)), ASKED),
 )
 

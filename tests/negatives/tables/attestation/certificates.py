@@ -61,6 +61,15 @@ def _trusted(outcome: Any) -> bool:
     return bool(outcome.trust.trusted)
 
 
+def _many(number: int) -> list[bytes]:
+    further = [certificates.extension(f"1.2.3.{n}", der.null()) for n in range(number - 1)]
+    return [certificates.basic_constraints(False), *further]
+
+
+def _names(number: int) -> bytes:
+    return certificates.name(dict(LEAF_SUBJECT) | {f"1.2.3.{n}": "x" for n in range(number - len(LEAF_SUBJECT))})
+
+
 _UNIT: Final = "Authenticator Attestation"
 _SINCE, _UNTIL = utc("240101000000Z"), utc("440101000000Z")
 
@@ -80,6 +89,13 @@ SERIALS: Final = (
     create("X16.negative-serial", None, odd(serial=-7), PATH, _trusted),
     create("X16.serial-of-zero", None, odd(serial=0), PATH, _trusted),
     create("X16.serial-of-25-bytes", None, odd(serial=1 << 199), PATH, _trusted),
+    create("X16.serial-of-64-bytes", None, odd(serial=(1 << 512) - 1), PATH, _trusted),
+    create("X16.serial-of-65-bytes", Code.CERTIFICATE_MALFORMED, odd(serial=1 << 512), PATH),
+    create("X16.version-5", Code.CERTIFICATE_MALFORMED, odd(version=5), PATH),
+    create("X16.version-0", Code.CERTIFICATE_MALFORMED, odd(version=0), PATH),
+    create("X12.65-extensions", Code.CERTIFICATE_MALFORMED, odd(extensions=_many(65)), PATH),
+    create("X12.64-extensions", None, odd(extensions=_many(64)), PATH, _trusted),
+    create("X12.65-names", Code.CERTIFICATE_MALFORMED, odd(subject=_names(65)), PATH),
 )
 NAMES: Final = (
     create("X17.nul-in-the-common-name", None, named(CN=der.utf8_string("a\0b")), PATH, _trusted),
@@ -102,6 +118,8 @@ DATES: Final = (
     create("X18.utc-time-without-seconds", _UNTRUSTED, valid(_SINCE, utc("4401010000Z")), PATH),
     create("X18.month-13", _UNTRUSTED, valid(_SINCE, utc("441301000000Z")), PATH),
     create("X18.letters-as-a-time", _UNTRUSTED, valid(_SINCE, utc("44010100000zZ")), PATH),
+    create("X18.time-of-15-characters-as-text", _UNTRUSTED, valid(_SINCE, der.utf8_string("20440101000000Z")), PATH),
+    create("X18.generalized-time-like-utc-time", _UNTRUSTED, valid(_SINCE, generalized("440101000000Z")), PATH),
     create("X18.time-as-text", _UNTRUSTED, valid(_SINCE, der.utf8_string("440101000000Z")), PATH),
     create(
         "X18.a-time-that-nobody-reads", None, valid(_SINCE, utc("441302000000Z")), BATCH, lambda o: not o.trust.trusted

@@ -113,6 +113,7 @@ LISTS: Final = (
     call("K11.list-without-entries", _LIST, LISTED, body=b"{}"),
     call("K11.status-that-is-a-number", _LIST, LISTED, body=b'{"entries": {"1": {"status": 1}}}'),
     call("K11.list-of-33-megabytes", Code.TOO_LARGE, LISTED, body=b" " * (33 << 20)),
+    call("K11.list-of-2-megabytes", None, LISTED, body=b'{"entries": {}}'.ljust(2 << 20)),
     call("K11.deep-list", _LIST, LISTED, body=b'{"entries": ' + b"[" * 100_000),
     call(
         "K11.unknown-word",

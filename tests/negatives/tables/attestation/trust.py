@@ -18,10 +18,12 @@ from passkeycore.testing import (
     apple_maker,
     certificates,
     compound_maker,
+    der,
     fido_u2f_maker,
     metadata_entry,
     metadata_payload,
     packed_maker,
+    tpm_certificate,
     tpm_maker,
 )
 from passkeycore.testing.statements import make_packed_self
@@ -204,6 +206,16 @@ SCOPES: Final = (
         _trusted,
     ),
     create(
+        "X22.anchors-of-the-model-are-for-another-format",
+        _UNTRUSTED,
+        attesting(android_key_maker(STRANGER)),
+        trusting(
+            packed_maker(ROOT.issue(TEST_AAGUID)),
+            anchors=(STRANGER.root,),
+            metadata=metadata(metadata_entry(TEST_AAGUID, [ROOT.root, b"unreadable"])),
+        ),
+    ),
+    create(
         "X23-anchor-of-another-format",
         _UNTRUSTED,
         attesting(packed_maker(ROOT.issue(TEST_AAGUID))),
@@ -247,11 +259,46 @@ def reported(*statuses: tuple[str, str | None], **rules: Any) -> Setup:
     return trusting(packed_maker(ROOT.issue()), metadata=entries, **rules)
 
 
+_COMPROMISE: Final = {
+    "status": "ATTESTATION_KEY_COMPROMISE",
+    "effectiveDate": "2025-01-01",
+    "batchCertificate": b64encode(_OTHER_BATCH.x5c[0]).decode(),
+}
+
+
+_NAMELESS_MODEL: Final = Setup(
+    options=DIRECT,
+    authenticator={"attestation": packed_maker(ROOT.issue()), "aaguid": UUID(int=0)},
+    rp={
+        "trust": TrustPolicy(
+            anchors=(ROOT.root,),
+            metadata=metadata(model(statuses=[("ATTESTATION_KEY_COMPROMISE", "2025-01-01")])),
+            untrusted="reject",
+        )
+    },
+)
+
+
 def _other(setup: Setup, id: str, code: Code | None) -> Any:
     return create(id, code, Replace("authenticator", {"aaguid": OTHER_AAGUID}), setup)
 
 
 _GOOD: Final = ("FIDO_CERTIFIED_L1", "2024-01-01")
+_BYPASS: Final = "USER_VERIFICATION_BYPASS"
+_LEVEL_2: Final = {"require_certification": "FIDO_CERTIFIED_L2"}
+_UPDATE: Final = {"status": "UPDATE_AVAILABLE", "effectiveDate": "2025-01-01", "authenticatorVersion": 5}
+
+
+def _of_firmware(version: int) -> StatementMaker:
+    firmware = certificates.extension("1.3.6.1.4.1.45724.1.1.5", der.integer(version))
+    return packed_maker(ROOT.issue(TEST_AAGUID, extensions=[firmware]))
+
+
+def _of_batch(report: Any) -> Setup:
+    """A model with a compromised batch that is not the one that is here."""
+    return trusting(packed_maker(_BATCH), metadata=metadata(model(statusReports=report), no=len(report)))
+
+
 STATUSES: Final = (
     *(
         _other(reported(_GOOD, (word, "2025-01-01")), f"X25-{word.lower().replace('_', '-')}", _STATUS)
@@ -268,6 +315,17 @@ STATUSES: Final = (
     _other(reported(_GOOD, ("REVOKED", "2027-01-01")), "X26.not-yet-effective", None),
     _other(reported(("USER_VERIFICATION_BYPASS", "2023-01-01"), _GOOD), "X26.mended-since", None),
     _other(reported(_GOOD, ("NOBODY_KNOWS", "2025-01-01")), "X26.unknown-word", None),
+    _other(reported(("REVOKED", "2023-01-01"), ("NOBODY_KNOWS", None)), "X26.undated-unknown-word-after-it", _STATUS),
+    _other(reported(("REVOKED", "2023-01-01"), _GOOD), "X26.revoked-for-good", _STATUS),
+    _other(reported((_BYPASS, "2023-01-01"), ("NOT_FIDO_CERTIFIED", "2024-01-01")), "X26.not-mended-by-that", _STATUS),
+    _other(
+        reported((_BYPASS, "2023-01-01"), ("UPDATE_AVAILABLE", "2024-01-01")), "X26.update-that-may-be-missing", _STATUS
+    ),
+    _other(
+        reported(("FIDO_CERTIFIED_L2", "2023-01-01"), ("NOT_FIDO_CERTIFIED", "2024-01-01"), **_LEVEL_2),
+        "X25.level-that-was-taken-back",
+        Code.AUTHENTICATOR_NOT_ALLOWED,
+    ),
     _other(reported(_GOOD, ("REVOKED", "yesterday")), "X26.date-that-is-none", _STATUS),
     _other(reported(), "X26.no-report", None),
     _other(
@@ -275,25 +333,23 @@ STATUSES: Final = (
         "X25.refused-by-the-policy",
         _STATUS,
     ),
+    create("X25.compromised-batch", _STATUS, attesting(packed_maker(_OTHER_BATCH)), _of_batch([_COMPROMISE])),
     create(
-        "X25.compromised-batch",
+        "X25.compromised-batch-of-a-model-certified-since",
         _STATUS,
         attesting(packed_maker(_OTHER_BATCH)),
+        _of_batch([_COMPROMISE, {"status": "FIDO_CERTIFIED_L1", "effectiveDate": "2025-06-01"}]),
+    ),
+    create(
+        "X26.firmware-without-the-update",
+        _STATUS,
+        attesting(_of_firmware(4)),
         trusting(
-            packed_maker(_BATCH),
-            metadata=metadata(
-                model(
-                    statusReports=[
-                        {
-                            "status": "ATTESTATION_KEY_COMPROMISE",
-                            "effectiveDate": "2025-01-01",
-                            "batchCertificate": b64encode(_OTHER_BATCH.x5c[0]).decode(),
-                        }
-                    ]
-                )
-            ),
+            _of_firmware(5),
+            metadata=metadata(model(statusReports=[{"status": _BYPASS, "effectiveDate": "2024-01-01"}, _UPDATE])),
         ),
     ),
+    create("X25.revoked-model-by-way-of-u2f", _STATUS, attesting(fido_u2f_maker(_BATCH)), _NAMELESS_MODEL),
 )
 _MODEL, _KIND = Code.AUTHENTICATOR_NOT_ALLOWED, Code.ATTESTATION_NOT_ALLOWED
 _PACKED: Final = packed_maker(ROOT.issue())
@@ -308,19 +364,19 @@ def ruled(maker: StatementMaker = _PACKED, **rules: Any) -> Setup:
 _ALLOWED: Final = ruled(allow_aaguids=[TEST_AAGUID])
 _DENIED: Final = ruled(deny_aaguids=[OTHER_AAGUID])
 _TPM: Final = ruled(tpm_maker(ROOT), formats={"tpm"})
-_LEVEL_2: Final = {"require_certification": "FIDO_CERTIFIED_L2"}
 _ZEROS: Final = UUID(int=0)
+# Who holds the key that these certify may put any AAGUID into what it signs.
+_KEYS_OF_OTHERS: Final = {
+    "tpm": tpm_maker(tpm_certificate(ROOT)),
+    "android-key": android_key_maker(ROOT),
+    "apple": apple_maker(ROOT),
+}
 RULES: Final = (
     create("R72.listed-model-under-none", Code.ATTESTATION_REQUIRED, authenticator(attestation="none"), _ALLOWED),
     create("R72.listed-model-under-self", Code.ATTESTATION_REQUIRED, attesting(make_packed_self), _ALLOWED),
     create("R72.model-that-is-not-listed", _MODEL, Replace("authenticator", {"aaguid": OTHER_AAGUID}), _ALLOWED),
     create("R73-zeros-where-a-model-is-wanted", _MODEL, Replace("authenticator", {"aaguid": _ZEROS}), _ALLOWED),
-    create(
-        "R72.denied-model",
-        _MODEL,
-        Replace("authenticator", {"aaguid": OTHER_AAGUID}),
-        ruled(deny_aaguids=[OTHER_AAGUID]),
-    ),
+    create("R72.denied-model", _MODEL, Replace("authenticator", {"aaguid": OTHER_AAGUID}), _DENIED),
     create("R72.u2f-that-claims-a-listed-model", _MODEL, attesting(fido_u2f_maker(_NAMELESS)), _ALLOWED),
     create(
         "R72.u2f-that-says-nothing-where-models-are-denied",
@@ -328,12 +384,48 @@ RULES: Final = (
         attesting(fido_u2f_maker(_NAMELESS)),
         _DENIED,
     ),
+    *(
+        create(f"R72.{name}-that-claims-a-listed-model", _MODEL, attesting(maker), _ALLOWED)
+        for name, maker in _KEYS_OF_OTHERS.items()
+    ),
+    create(
+        "R72.android-key-below-an-anchor-that-names-the-model",
+        None,
+        attesting(android_key_maker(ROOT)),
+        ruled(anchors=(Anchor(ROOT.root, aaguids=frozenset({TEST_AAGUID})),), allow_aaguids=[TEST_AAGUID]),
+        _trusted,
+    ),
+    create(
+        "R72.android-key-below-the-anchor-of-its-metadata",
+        None,
+        attesting(android_key_maker(ROOT)),
+        ruled(anchors=(), metadata=metadata(model()), allow_aaguids=[TEST_AAGUID]),
+        _trusted,
+    ),
+    create(
+        "X22.anchor-that-names-another-model",
+        _UNTRUSTED,
+        Replace("authenticator", {"aaguid": OTHER_AAGUID}),
+        ruled(anchors=(Anchor(ROOT.root, aaguids=frozenset({TEST_AAGUID})),)),
+    ),
     create(
         "R72.u2f-whose-certificate-names-a-listed-model",
         None,
         attesting(fido_u2f_maker(ROOT.issue(TEST_AAGUID))),
         _ALLOWED,
         _trusted,
+    ),
+    create(
+        "R72.u2f-whose-certificate-names-no-model-in-due-form",
+        Code.CERTIFICATE_MALFORMED,
+        Replace(
+            "authenticator",
+            {
+                "attestation": fido_u2f_maker(ROOT.issue(TEST_AAGUID, aaguid_extension=der.octet_string(bytes(15)))),
+                "aaguid": _ZEROS,
+            },
+        ),
+        _ALLOWED,
     ),
     create(
         "R72.format-that-is-not-acceptable", _KIND, attesting(make_packed_self), ruled(tpm_maker(ROOT), formats={"tpm"})
