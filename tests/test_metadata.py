@@ -13,7 +13,8 @@ from OpenSSL import crypto
 
 from passkeycore import Code, DecodeError, PasskeyError
 from passkeycore.testing import NOT_AFTER, TEST_AAGUID, AttestationAuthority, metadata_entry, metadata_payload
-from passkeycore.trust.metadata import Metadata, MetadataEntry, StatusReport
+from passkeycore.trust.metadata import Metadata
+from passkeycore.trust.metadata_entry import MetadataEntry, StatusReport
 from passkeycore.trust.roots import bundled
 from tests.ceremony import NOW
 

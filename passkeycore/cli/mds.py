@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from ..errors import ConfigurationError, PasskeyError
-from ..trust.metadata import MAX_BYTES, Metadata, MetadataEntry
+from ..trust.metadata import MAX_BYTES, Metadata
+from ..trust.metadata_entry import MetadataEntry
 from . import complain
 from .download import DownloadError, download, https_opener
 from .output import Cell, Node, Tree, printable, printer, write_json

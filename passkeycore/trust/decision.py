@@ -14,7 +14,7 @@ from .policy import TrustPolicy, anchors_of
 from .roots import Anchor
 
 if TYPE_CHECKING:
-    from .metadata import MetadataEntry
+    from .metadata_entry import MetadataEntry
 
 _PROVES_NOTHING: Final = "attestation of type {} proves no model"
 

@@ -15,7 +15,7 @@ from OpenSSL import crypto
 
 from ..errors import Code, DecodeError, PasskeyError, VerificationError, show
 from ..webauthn.attestation.certificate import Certificate, encoded
-from .metadata import Metadata, MetadataEntry, MetadataProblem, StatusReport
+from .metadata_entry import MetadataEntry, MetadataProblem, StatusReport
 from .roots import bundled
 
 _SHA1_HEX: Final = r"^[0-9A-Fa-f]{40}\Z"
@@ -29,12 +29,23 @@ _U2F: Final = frozenset({"fido-u2f"})
 _SAFETYNET: Final = frozenset({"android-safetynet"})
 
 
-def read_payload(payload: bytes, *, signed: bool, known: int | None = None) -> Metadata:
-    """The metadata that the JSON of a payload holds, its entries read one by one.
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payload holds, as `Metadata` has it."""
+
+    no: int
+    next_update: date
+    legal_header: str
+    entries: tuple[MetadataEntry, ...]
+    problems: tuple[MetadataProblem, ...]
+    by_aaguid: Mapping[UUID, MetadataEntry]
+    by_key_identifier: Mapping[bytes, MetadataEntry]
+
+
+def read_payload(payload: bytes, known: int | None = None) -> Payload:
+    """What the JSON of a payload holds, its entries read one by one.
 
     Args:
         payload: JSON, UTF-8.
-        signed: The payload came in a BLOB that was verified.
         known: The number below which it is too old; None: any is good.
 
     Raises:
@@ -42,7 +53,7 @@ def read_payload(payload: bytes, *, signed: bool, known: int | None = None) -> M
         VerificationError: `metadata_rollback`.
     """
     try:
-        shape = msgspec.json.decode(payload, type=_Payload)
+        shape = msgspec.json.decode(payload, type=_PayloadShape)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         message = f"not a metadata payload: {show(str(error))}"
         raise DecodeError(Code.METADATA_INVALID, message, path="payload") from None
@@ -53,10 +64,9 @@ def read_payload(payload: bytes, *, signed: bool, known: int | None = None) -> M
     reader = _Reader()
     for position, raw in enumerate(shape.entries):
         reader.read(position, raw)
-    return Metadata(
+    return Payload(
         no=shape.no,
         next_update=shape.next_update,
-        signed=signed,
         legal_header=shape.legal_header or "",
         entries=tuple(reader.entries),
         problems=tuple(reader.problems),
@@ -65,7 +75,7 @@ def read_payload(payload: bytes, *, signed: bool, known: int | None = None) -> M
     )
 
 
-class _Payload(msgspec.Struct, rename="camel"):
+class _PayloadShape(msgspec.Struct, rename="camel"):
     no: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
     next_update: date
     entries: list[msgspec.Raw]

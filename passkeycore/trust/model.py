@@ -17,7 +17,8 @@ from .roots import Anchor
 from .statuses import CERTIFICATIONS
 
 if TYPE_CHECKING:
-    from .metadata import Metadata, MetadataEntry, StatusReport
+    from .metadata import Metadata
+    from .metadata_entry import MetadataEntry, StatusReport
 
 # What metadata calls the attestation types of each format.
 _TYPES: Final[Mapping[str, frozenset[str]]] = {
