@@ -7,7 +7,8 @@ Source: FIDO Metadata Service 3.0 and 3.1
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -15,9 +16,6 @@ import msgspec
 from ..errors import ConfigurationError
 from ..webauthn.encoding import check_size
 from .metadata_entry import MetadataEntry, MetadataProblem
-
-if TYPE_CHECKING:
-    from .metadata_payload import Payload
 
 MDS_HOST: Final = "mds.fidoalliance.org"
 """Whose name the certificate that signs FIDO's own BLOB bears."""
@@ -87,7 +85,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if now.tzinfo is None or (verified_at is not None and not verified_at.tzinfo):
             raise ConfigurationError("a time without its zone", path="now")
         payload = verified_payload(blob, now=verified_at or now, anchors=anchors, host=host, max_bytes=max_bytes)
-        return _of(read_payload(payload, known.no if isinstance(known, Metadata) else known), signed=True)
+        return read_payload(payload, partial(Metadata, signed=True), known.no if isinstance(known, Metadata) else known)
 
     @staticmethod
     def from_unsigned_payload(payload: bytes, *, max_bytes: int = MAX_BYTES) -> "Metadata":
@@ -103,7 +101,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         check_size(len(payload), max_bytes, "payload")
         from .metadata_payload import read_payload
 
-        return _of(read_payload(payload), signed=False)
+        return read_payload(payload, partial(Metadata, signed=False))
 
     def entry(self, aaguid: UUID) -> MetadataEntry | None:
         """The entry of the model with this AAGUID."""
@@ -123,16 +121,3 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Short: the whole would fill a screen ten thousand times."""
         kind = "signed" if self.signed else "unsigned"
         return f"<Metadata {kind} no={self.no} next_update={self.next_update} entries={len(self.entries)}>"
-
-
-def _of(payload: "Payload", *, signed: bool) -> Metadata:
-    return Metadata(
-        no=payload.no,
-        next_update=payload.next_update,
-        signed=signed,
-        legal_header=payload.legal_header,
-        entries=payload.entries,
-        problems=payload.problems,
-        by_aaguid=payload.by_aaguid,
-        by_key_identifier=payload.by_key_identifier,
-    )

@@ -19,6 +19,13 @@ _SEVERITY: Final[Mapping[str, int]] = {
     **{word: place for place, word in enumerate(HARMLESS)},
     **{word: place for place, word in enumerate(WARNINGS, _UNKNOWN + 1)},
 }
+# What attests in each of the types that metadata knows. Spec: #sctn-defined-attestation-formats
+FORMATS_OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
+    "basic_full": frozenset({"packed", "android-key", "android-safetynet", "fido-u2f"}),
+    "attca": frozenset({"packed", "tpm", "fido-u2f"}),
+    "anonca": frozenset({"apple"}),
+}
+_FORMATS: Final = frozenset[str]().union(*FORMATS_OF_TYPE.values())
 # By COSE algorithm: what the FIDO Registry of Predefined Values 2.2, section 3.6.1, calls it.
 _ALGORITHMS: Final[Mapping[int, frozenset[str]]] = {
     **dict.fromkeys((-7, -9), frozenset({"secp256r1_ecdsa_sha256_raw", "secp256r1_ecdsa_sha256_der"})),
@@ -114,6 +121,10 @@ class MetadataEntry(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(
             anchor for anchor, formats in zip(self.anchors, self.anchor_formats, strict=True) if format in formats
         )
+
+    def has_format(self, format: str) -> bool:
+        """Whether the model attests in this format with certificates; True where metadata has no word for it."""
+        return format not in _FORMATS or any(format in FORMATS_OF_TYPE.get(type, ()) for type in self.attestation_types)
 
     def has_algorithm(self, algorithm: int) -> bool:
         """Whether the model signs with this COSE algorithm.

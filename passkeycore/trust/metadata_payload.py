@@ -5,9 +5,9 @@ Source: FIDO Metadata Service 3.1, section 3.1.1; FIDO Metadata Statement 3.0, s
 """
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,37 +15,22 @@ from OpenSSL import crypto
 
 from ..errors import Code, DecodeError, PasskeyError, VerificationError, show
 from ..webauthn.attestation.certificate import Certificate, encoded
-from .metadata_entry import MetadataEntry, MetadataProblem, StatusReport
+from .metadata_entry import FORMATS_OF_TYPE, MetadataEntry, MetadataProblem, StatusReport
 from .roots import bundled
 
+_T = TypeVar("_T")
+
 _SHA1_HEX: Final = r"^[0-9A-Fa-f]{40}\Z"
-# What may lead to an entry's anchors. Spec: #sctn-defined-attestation-formats (each format's attestation types)
-_FORMATS: Final[Mapping[str, frozenset[str]]] = {
-    "basic_full": frozenset({"packed", "android-key", "android-safetynet"}),
-    "attca": frozenset({"packed", "tpm"}),
-    "anonca": frozenset({"apple"}),
-}
 _U2F: Final = frozenset({"fido-u2f"})
 _SAFETYNET: Final = frozenset({"android-safetynet"})
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """What a payload holds, as `Metadata` has it."""
-
-    no: int
-    next_update: date
-    legal_header: str
-    entries: tuple[MetadataEntry, ...]
-    problems: tuple[MetadataProblem, ...]
-    by_aaguid: Mapping[UUID, MetadataEntry]
-    by_key_identifier: Mapping[bytes, MetadataEntry]
-
-
-def read_payload(payload: bytes, known: int | None = None) -> Payload:
+def read_payload(payload: bytes, make: Callable[..., _T], known: int | None = None) -> _T:
     """What the JSON of a payload holds, its entries read one by one.
 
     Args:
         payload: JSON, UTF-8.
+        make: Makes the value, from the members that `Metadata` has beside `signed`.
         known: The number below which it is too old; None: any is good.
 
     Raises:
@@ -53,7 +38,7 @@ def read_payload(payload: bytes, known: int | None = None) -> Payload:
         VerificationError: `metadata_rollback`.
     """
     try:
-        shape = msgspec.json.decode(payload, type=_PayloadShape)
+        shape = msgspec.json.decode(payload, type=_Payload)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         message = f"not a metadata payload: {show(str(error))}"
         raise DecodeError(Code.METADATA_INVALID, message, path="payload") from None
@@ -64,7 +49,7 @@ def read_payload(payload: bytes, known: int | None = None) -> Payload:
     reader = _Reader()
     for position, raw in enumerate(shape.entries):
         reader.read(position, raw)
-    return Payload(
+    return make(
         no=shape.no,
         next_update=shape.next_update,
         legal_header=shape.legal_header or "",
@@ -75,7 +60,7 @@ def read_payload(payload: bytes, known: int | None = None) -> Payload:
     )
 
 
-class _PayloadShape(msgspec.Struct, rename="camel"):
+class _Payload(msgspec.Struct, rename="camel"):
     no: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
     next_update: date
     entries: list[msgspec.Raw]
@@ -192,7 +177,8 @@ class _Reader:
         if statement.protocol_family == "u2f":
             allowed = _U2F
         elif statement.protocol_family == "fido2":
-            allowed = allowed.union(*(_FORMATS.get(type, ()) for type in statement.attestation_types))
+            # Never for U2F, which does not sign the AAGUID that this entry is found by.
+            allowed = allowed.union(*(FORMATS_OF_TYPE.get(type, ()) for type in statement.attestation_types)) - _U2F
         found: list[tuple[bytes, frozenset[str] | None]] = []
         for number, text in enumerate(statement.attestation_root_certificates):
             anchor = self._anchor(text)

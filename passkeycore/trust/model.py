@@ -3,7 +3,7 @@
 Source: FIDO Metadata Service 3.1, section 3.1.4; FIDO Registry of Predefined Values 2.2, sections 3.6 and 3.7
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -20,16 +20,7 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .metadata_entry import MetadataEntry, StatusReport
 
-# What metadata calls the attestation types of each format.
-_TYPES: Final[Mapping[str, frozenset[str]]] = {
-    "packed": frozenset({"basic_full", "attca"}),
-    "tpm": frozenset({"attca"}),
-    "android-key": frozenset({"basic_full"}),
-    "android-safetynet": frozenset({"basic_full"}),
-    "fido-u2f": frozenset({"basic_full", "attca"}),
-    "apple": frozenset({"anonca"}),
-}
-_SELF: Final = frozenset({"basic_surrogate"})
+_SELF: Final = "basic_surrogate"
 _U2F: Final = "fido-u2f"
 _CERTIFIED: Final = frozenset({"packed", "tpm", _U2F})  # whose certificates may name the model, and were held to it
 _REVOKED: Final = "REVOKED"
@@ -94,10 +85,10 @@ def check_type(model: Model, attestation: AttestationResult, algorithm: int) -> 
     entry = model.entry
     if entry is None or attestation.type in ("none", "unverified"):
         return
-    known = _SELF if attestation.type == "self" else _TYPES.get(attestation.format)
-    if known is not None and not known & {*entry.attestation_types}:
+    is_self = attestation.type == "self"
+    if not (_SELF in entry.attestation_types if is_self else entry.has_format(attestation.format)):
         raise Untrusted(Code.METADATA_MISMATCH, f"the model has no attestation of type {attestation.type}")
-    if attestation.type == "self" and not entry.has_algorithm(algorithm):
+    if is_self and not entry.has_algorithm(algorithm):
         raise Untrusted(Code.METADATA_MISMATCH, f"the model has no keys for COSE algorithm {algorithm}")
 
 
