@@ -170,24 +170,27 @@ def _path_of(attestation: AttestationResult, model: Model, case: _Case) -> tuple
     if not attestation.trust_path:
         raise Untrusted(Code.ATTESTATION_REQUIRED, _PROVES_NOTHING.format(attestation.type))
     format, entry = attestation.format, model.entry
-    if entry is not None and entry.lists_anchors:
-        models = None if entry.aaguid is None else frozenset({entry.aaguid})
-        several = [Anchor(der, frozenset({format}), entry.description, models) for der in entry.anchors_for(format)]
-    else:
-        configured = anchors_of(case.policy, format)
-        several = [one for one in configured if one.aaguids is None or model.aaguid in one.aaguids]
-    if not several:
+    listing = entry if entry is not None and entry.lists_anchors else None
+    several = () if listing else anchors_of(case.policy, format)
+    configured = {one.certificate: one for one in several if one.aaguids is None or model.aaguid in one.aaguids}
+    anchors = listing.anchors_for(format) if listing else tuple(configured)
+    if not anchors:
         message = f"no trust anchors are configured for format {format!a} of this model"
         raise Untrusted(Code.ATTESTATION_UNTRUSTED, message)
     from . import chain  # pyOpenSSL is loaded only where a path is judged
 
-    anchors = {one.certificate: one for one in several}
     dates = "" if case.policy.android_factory_expiry == "refuse" else format
     try:
-        path = chain.verified_path(attestation.trust_path, tuple(anchors), case.registered_at, dates)
+        path = chain.verified_path(attestation.trust_path, anchors, case.registered_at, dates)
     except chain.PathError as error:
         raise Untrusted(Code.ATTESTATION_UNTRUSTED, str(error)) from None
-    return path, anchors[path[-1]]
+    return path, _listed(listing, path[-1], format) if listing else configured[path[-1]]
+
+
+def _listed(entry: "MetadataEntry", certificate: bytes, format: str) -> Anchor:
+    """One of the anchors that the metadata of a model lists."""
+    models = None if entry.aaguid is None else frozenset({entry.aaguid})
+    return Anchor(certificate, frozenset({format}), entry.description, models)
 
 
 def _check_android_status(

@@ -6,7 +6,7 @@ Spec: #sctn-registering-a-new-credential (assess the attestation trustworthiness
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 from uuid import UUID
 
 import msgspec
@@ -126,7 +126,7 @@ _COLLECTIONS: Final[Mapping[str, type]] = {
 
 def anchors_of(policy: TrustPolicy, format: str | None = None) -> tuple[Anchor, ...]:
     """The policy's anchors that are good for this attestation format; None: all of them."""
-    return _scoped(tuple(one if isinstance(one, Anchor) else Anchor(one) for one in policy.anchors), format)
+    return _scoped(cast("tuple[Anchor, ...]", policy.anchors), format)  # which `TrustPolicy` has made of them
 
 
 @lru_cache(maxsize=128)
