@@ -33,6 +33,19 @@ def path_of(certificate: AttestationCertificate, now: datetime = NOW, format: st
     return verified_path(certificate.x5c, (ROOT.root,), now, format)
 
 
+def renewed(authority: AttestationAuthority, issuer: AttestationAuthority, serial: int, not_after: datetime) -> bytes:
+    """Another certificate of the authority's, for the same name and key."""
+    return certificates.certificate(
+        subject=authority.subject,
+        subject_key=authority.key,
+        issuer=issuer.subject,
+        issuer_key=issuer.key,
+        serial=serial,
+        extensions=[certificates.basic_constraints(True)],
+        not_after=not_after,
+    )
+
+
 def test_one_chain_at_two_times_on_one_store() -> None:
     leaf = MIDDLE.issue(not_after=NOW + DAY)
     (store,) = chain.prepare((ROOT.root,)).stores
@@ -148,18 +161,7 @@ def test_certificates_of_the_factory_may_have_ended_and_provisioned_ones_not(mar
 def test_an_older_self_signing_of_an_anchor_ends_at_the_anchor() -> None:
     """Google's RSA root was signed several times under one name and key; only the newest is bundled."""
 
-    def signed(serial: int, not_after: datetime) -> bytes:
-        return certificates.certificate(
-            subject=ROOT.subject,
-            subject_key=ROOT.key,
-            issuer=ROOT.subject,
-            issuer_key=ROOT.key,
-            serial=serial,
-            extensions=[certificates.basic_constraints(True)],
-            not_after=not_after,
-        )
-
-    old, new = signed(1, NOW - DAY), signed(2, NOT_AFTER)
+    old, new = renewed(ROOT, ROOT, 1, NOW - DAY), renewed(ROOT, ROOT, 2, NOT_AFTER)
     leaf = MIDDLE.issue()
     assert verified_path((*leaf.x5c, old), (new,), NOW)[-1] == new
 
@@ -201,22 +203,9 @@ def test_a_bare_certificate_is_good_for_every_format() -> None:
     assert [len(anchors_of(policy, format)) for format in ("packed", "tpm")] == [1, 2]
 
 
-def renewed(authority: AttestationAuthority, serial: int, not_after: datetime) -> bytes:
-    """The authority's certificate, signed again by itself."""
-    return certificates.certificate(
-        subject=authority.subject,
-        subject_key=authority.key,
-        issuer=authority.subject,
-        issuer_key=authority.key,
-        serial=serial,
-        extensions=[certificates.basic_constraints(True)],
-        not_after=not_after,
-    )
-
-
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_anchor_that_ended_beside_its_renewal(order: int) -> None:
-    ended, living = renewed(ROOT, 1, NOW - DAY), renewed(ROOT, 2, NOT_AFTER)
+    ended, living = renewed(ROOT, ROOT, 1, NOW - DAY), renewed(ROOT, ROOT, 2, NOT_AFTER)
     leaf = ROOT.issue()
     for _ in range(2):
         assert verified_path(leaf.x5c, (ended, living)[::order], NOW, "packed") == (*leaf.x5c, living)
@@ -227,18 +216,7 @@ def test_an_anchor_that_ended_beside_its_renewal(order: int) -> None:
 
 
 def test_an_intermediate_that_ended_beside_its_renewal() -> None:
-    def signed(serial: int, not_after: datetime) -> bytes:
-        return certificates.certificate(
-            subject=MIDDLE.subject,
-            subject_key=MIDDLE.key,
-            issuer=ROOT.subject,
-            issuer_key=ROOT.key,
-            serial=serial,
-            extensions=[certificates.basic_constraints(True)],
-            not_after=not_after,
-        )
-
-    ended, living = signed(1, NOW - DAY), signed(2, NOT_AFTER)
+    ended, living = renewed(MIDDLE, ROOT, 1, NOW - DAY), renewed(MIDDLE, ROOT, 2, NOT_AFTER)
     leaf = MIDDLE.issue().x5c[0]
     for others in ((ended, living), (living, ended)):
         assert verified_path((leaf, *others), (ROOT.root,), NOW) == (leaf, living, ROOT.root)

@@ -176,7 +176,7 @@ def _replace(file: Path, content: bytes) -> None:
             os.fsync(descriptor)
         os.chmod(temporary, _READABLE)
         os.replace(temporary, file)
-    except BaseException:
+    except BaseException:  # an interrupted download leaves no file behind either
         os.unlink(temporary)
         raise
 

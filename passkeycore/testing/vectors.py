@@ -174,7 +174,7 @@ class VectorCase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def _decode(type: type, value: object) -> object:
     if type is not Base64URL:
-        raise NotImplementedError
+        raise NotImplementedError  # so a hook tells msgspec that a type is not its own
     if not isinstance(value, str):
         raise ValueError("Expected base64url text")  # msgspec makes its own error of it
     try:
@@ -185,7 +185,7 @@ def _decode(type: type, value: object) -> object:
 
 def _encode(value: object) -> str:
     if not isinstance(value, Base64URL):
-        raise NotImplementedError
+        raise NotImplementedError  # as above
     return encode_base64url(value)
 
 
