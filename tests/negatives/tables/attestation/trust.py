@@ -216,6 +216,16 @@ SCOPES: Final = (
         ),
     ),
     create(
+        "X22.model-whose-anchors-nobody-can-read",
+        _UNTRUSTED,
+        Replace("authenticator", {"aaguid": OTHER_AAGUID}),
+        trusting(
+            packed_maker(ROOT.issue()),
+            anchors=(ROOT.root,),
+            metadata=metadata(metadata_entry(OTHER_AAGUID, [b"unreadable"])),
+        ),
+    ),
+    create(
         "X23-anchor-of-another-format",
         _UNTRUSTED,
         attesting(packed_maker(ROOT.issue(TEST_AAGUID))),
