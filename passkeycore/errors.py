@@ -10,12 +10,16 @@ A class exists only where a caller would write a different ``except``; everythin
     │   ├── SignatureError
     │   ├── AttestationError     the statement is invalid; `.attestation_format`
     │   └── UntrustedError       the statement is valid, policy says no; `.decision`
-    └── CeremonyError
-        ├── ChallengeError       unknown, expired, used or bound elsewhere: deliberately one case
-        ├── CredentialNotFound
-        └── CredentialExists
+    ├── CeremonyError
+    │   ├── ChallengeError       unknown, expired, used or bound elsewhere: deliberately one case
+    │   ├── CredentialNotFound   `.signal`, for the client that offered it
+    │   ├── CredentialExists
+    │   ├── LimitReached         e.g. too many passkeys; `.limit` and `.current`
+    │   └── ConflictError        somebody else changed the same thing first
+    └── TokenError               a token of ours is forged, meant for something else, or expired
 
-Any other exception out of ``parse`` or ``verify``, for any input whatsoever, is a bug.
+Any other exception out of ``parse`` or ``verify``, for any input whatsoever, is a bug. What a database or its driver
+raises passes through as it is: it is no verdict.
 """
 
 from enum import StrEnum
@@ -41,6 +45,9 @@ class Code(StrEnum):
     VECTOR_INVALID = "vector_invalid"
     METADATA_INVALID = "metadata_invalid"
     STATUS_LIST_INVALID = "status_list_invalid"
+    NAME_INVALID = "name_invalid"
+    USER_ID_INVALID = "user_id_invalid"
+    CURSOR_INVALID = "cursor_invalid"
     # UnsupportedError
     ALGORITHM_UNSUPPORTED = "algorithm_unsupported"
     ATTESTATION_FORMAT_UNSUPPORTED = "attestation_format_unsupported"
@@ -99,6 +106,14 @@ class Code(StrEnum):
     CHALLENGE_EXPIRED = "challenge_expired"
     CREDENTIAL_EXISTS = "credential_exists"
     NO_CREDENTIAL = "no_credential"
+    USER_NOT_FOUND = "user_not_found"
+    USER_DISABLED = "user_disabled"
+    USER_EXISTS = "user_exists"
+    LIMIT_REACHED = "limit_reached"
+    CONFLICT = "conflict"
+    # TokenError
+    TOKEN_INVALID = "token_invalid"
+    TOKEN_EXPIRED = "token_expired"
 
 
 _SHOWN_LENGTH = 200
@@ -247,7 +262,15 @@ class ChallengeError(CeremonyError):
 
 
 class CredentialNotFound(CeremonyError):  # noqa: N818 - reads as what happened, like FileNotFoundError's root
-    """There is no credential to verify with."""
+    """There is no credential to verify with, or none of this user's by that id.
+
+    `signal` is the argument of ``PublicKeyCredential.signalUnknownCredential()``, JSON-ready, which lets the client
+    forget the passkey; None unless the client itself chose the credential, in a ceremony that named nobody.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, signal: dict[str, str] | None = None) -> None:
+        super().__init__(Code.NO_CREDENTIAL, message, path=path)
+        self.signal = signal
 
 
 class CredentialExists(CeremonyError):  # noqa: N818
@@ -255,3 +278,29 @@ class CredentialExists(CeremonyError):  # noqa: N818
 
     public_message = "This passkey is already registered."
     http_status = 409
+
+
+class LimitReached(CeremonyError):  # noqa: N818
+    """There are as many as may be. `limit` is the most that are allowed, `current` how many there are."""
+
+    public_message = "There are too many already."
+    http_status = 409
+
+    def __init__(self, message: str, *, limit: int, current: int) -> None:
+        super().__init__(Code.LIMIT_REACHED, message)
+        self.limit = limit
+        self.current = current
+
+
+class ConflictError(CeremonyError):
+    """Somebody else changed the same thing at the same time, or first. Begin again."""
+
+    public_message = "Something changed in the meantime. Please try again."
+    http_status = 409
+
+
+class TokenError(PasskeyError):
+    """A token is none of ours, is meant for something else, or has expired."""
+
+    public_message = "The link or code is not valid any more."
+    http_status = 403

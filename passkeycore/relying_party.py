@@ -52,7 +52,7 @@ _CHALLENGE_RANGE: Final = (
 _LIFETIME: Final = timedelta(minutes=5)
 _CONDITIONAL_LIFETIME: Final = timedelta(minutes=30)  # an autofill prompt waits for as long as the page is open
 _LONGEST_MS: Final = 86_400_000  # a day: nobody is still at it, but their open challenges are
-_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE_CHARACTERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Clients that do not know hints obey the attachment that goes with them. Spec: #enum-hints
 _ATTACHMENT_OF_HINT: Final = {
     "security-key": "cross-platform",
@@ -133,7 +133,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         if not self.formats:
             raise ConfigurationError("at least one attestation format is needed", path="formats")
         _check_algorithms(self.algorithms, self.policy)
-        _check_text(self.name or self.id, "name")
+        check_text(self.name or self.id, "name")
 
     def _check_origins(self, origins: Iterable[str]) -> None:
         for origin in origins:
@@ -214,9 +214,9 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 "the user handle is the user's name: it must not be personal data", path="user_handle"
             )
-        _check_text(user_name, "user_name")
+        check_text(user_name, "user_name")
         if user_display_name:
-            _check_text(user_display_name, "user_display_name")
+            check_text(user_display_name, "user_display_name")
         if algorithms is not None:
             _check_algorithms(algorithms, self.policy)
         excluded = _descriptors(exclude)
@@ -255,7 +255,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             user_handle=user_handle,
             realm=realm,
             user_id=user_id,
-            binding=_hashed(binding),
+            binding=hash_binding(binding),
             purpose=purpose,
             account_stamp=account_stamp,
             algorithms=options.algorithms,
@@ -339,7 +339,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             user_handle=user_handle,
             realm=realm,
             user_id=user_id,
-            binding=_hashed(binding),
+            binding=hash_binding(binding),
             purpose=purpose,
             account_stamp=account_stamp,
             allow_credentials=ids,
@@ -494,7 +494,7 @@ def _check_begun(
     if isinstance(state, kind) and state.rp_id == rp_id and state.user_id == user_id:
         if state.binding is None and binding is None:
             return
-        if compare_digest(state.binding or b"", _hashed(binding) or b""):
+        if compare_digest(state.binding or b"", hash_binding(binding) or b""):
             return
     raise ChallengeError(Code.CHALLENGE_UNKNOWN, "this ceremony was not begun here")
 
@@ -513,7 +513,8 @@ def _several(values: Sequence[_V], name: str) -> tuple[_V, ...]:
     return tuple(values)
 
 
-def _hashed(binding: bytes | str | None) -> bytes | None:
+def hash_binding(binding: bytes | str | None) -> bytes | None:
+    """What a state keeps of a binding: its SHA-256, or None."""
     if binding is None:
         return None
     return sha256(binding.encode("utf-8", "surrogatepass") if isinstance(binding, str) else binding).digest()
@@ -539,9 +540,10 @@ def _check_algorithms(algorithms: Sequence[int], policy: Policy) -> None:
             raise ConfigurationError("RS1 needs danger_allow_rs1", path="algorithms")
 
 
-def _check_text(text: str, path: str) -> None:
+def check_text(text: str, path: str) -> None:
+    """Raises ConfigurationError for a text that must not be shown to users."""
     # Control and bidirectional characters make a name look like another one in the client's dialog.
-    if not text or _CONTROLS.search(text):
+    if not text or UNSAFE_CHARACTERS.search(text):
         raise ConfigurationError("empty, or with control or bidirectional override characters", path=path)
 
 

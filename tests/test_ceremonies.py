@@ -406,10 +406,11 @@ def test_the_trail_shows_what_each_check_saw() -> None:
         ("UV", "preferred", True),
         ("BE/BS", None, 0),
         ("attested credential data", False, False),
-        ("trusted UV", False, True),
-        ("BE unchanged", False, False),
         ("public key", None, credential.public_key),
         ("signature", None, None),
+        # Only now what the record alone tells: a forged response must not learn it.
+        ("trusted UV", False, True),
+        ("BE unchanged", False, False),
         ("signCount", credential.sign_count, done.authenticator_data.sign_count),
         ("extensions", ("uvm",), ["uvm"]),
         ("time", "2026-01-01T12:05:00+00:00", "2026-01-01T12:00:00+00:00"),

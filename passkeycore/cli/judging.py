@@ -127,7 +127,7 @@ def _authenticate(
     case: VectorCase, authentication: VectorAuthentication, record: CredentialRecord | None, now: datetime
 ) -> VerifiedAuthentication:
     if record is None:
-        raise CredentialNotFound(Code.NO_CREDENTIAL, "the case gives no credential, and registered none")
+        raise CredentialNotFound("the case gives no credential, and registered none")
     extensions = AuthenticationExtensions.from_dict(authentication.extensions or {})
     state = AuthenticationState(
         **_asked(case, authentication, now),

@@ -1,5 +1,8 @@
 """Verifying an assertion: the specification's procedure, in the specification's order. The hot path.
 
+One thing comes later than in the specification, which allows any order: what only the stored record can tell is
+judged after the signature, so that nobody learns from a forged response what is stored, or whether anything is.
+
 Spec: #sctn-verifying-assertion
 """
 
@@ -11,6 +14,7 @@ import msgspec
 from ..errors import Code, VerificationError
 from .authenticator_data import (
     BACKUP_ELIGIBLE,
+    BACKUP_STATE,
     USER_VERIFIED,
     AuthenticatorData,
     check_authenticator_data,
@@ -61,8 +65,8 @@ class VerifiedAuthentication(msgspec.Struct, frozen=True, kw_only=True):
             expected_backup_state=previous.backup_state,
             expected_uv_initialized=previous.uv_initialized,
             sign_count=max(seen.sign_count, previous.sign_count),
-            backup_eligible=seen.backup_eligible,
-            backup_state=seen.backup_state,
+            backup_eligible=seen.flags & BACKUP_ELIGIBLE != 0,
+            backup_state=seen.flags & BACKUP_STATE != 0,
         )
 
     @property
@@ -118,7 +122,6 @@ def verify_authentication(
     Spec: #sctn-verifying-assertion
     """
     authenticator_data = response.authenticator_data
-    flags = authenticator_data.flags
     if trail is not None:
         trail.see("credential type", "public-key", response.type)
     if response.type != "public-key":
@@ -149,7 +152,76 @@ def verify_authentication(
             spec="#sctn-attested-credential-data",
         )
 
+    if trail is not None:
+        trail.see("public key", None, credential.public_key)
+    public_key = PublicKey.parse(credential.public_key)
+    check_rs1(public_key, policy)
+    if trail is not None:
+        trail.see("signature")
+    public_key.verify(response.signature, authenticator_data.raw + sha256(response.client_data_json).digest())
+
+    trusted, regressed = _judge_record(authenticator_data, state, credential, policy, trail)
+
+    if trail is not None:
+        outputs = authenticator_data.extensions or NO_OUTPUTS
+        trail.see("extensions", state.extensions, sorted(results.names | outputs.names))
+    if policy.unsolicited_extensions == "refuse":
+        check_solicited(results, authenticator_data.extensions or NO_OUTPUTS, state.extensions)
+
+    check_time(state, now, trail)
+
+    return VerifiedAuthentication(
+        previous=credential,
+        authenticator_data=authenticator_data,
+        user_verification_trusted=trusted,
+        sign_count_regressed=regressed,
+        client_extensions=results,
+    )
+
+
+def judge_again(
+    verified: VerifiedAuthentication,
+    state: AuthenticationState,
+    credential: CredentialRecord,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+) -> VerifiedAuthentication:
+    """What `verified` comes to when its record meanwhile became `credential`; the signature is not checked again.
+
+    For whoever wanted to write `VerifiedAuthentication.update` and found another counter or another backup state.
+
+    Raises:
+        VerificationError: As `verify_authentication`, where the record matters; `public_key_invalid`: the record has
+            another key or owner than the one that was verified.
+    """
+    previous = verified.previous
+    if (
+        credential.credential_id != previous.credential_id
+        or credential.public_key != previous.public_key
+        or credential.user_handle != previous.user_handle
+    ):
+        raise VerificationError(
+            Code.PUBLIC_KEY_INVALID, "the credential was registered anew meanwhile", path="rawId", spec=_SPEC
+        )
+    trusted, regressed = _judge_record(verified.authenticator_data, state, credential, policy, None)
+    return msgspec.structs.replace(
+        verified, previous=credential, user_verification_trusted=trusted, sign_count_regressed=regressed
+    )
+
+
+def _judge_record(
+    authenticator_data: AuthenticatorData,
+    state: AuthenticationState,
+    credential: CredentialRecord,
+    policy: Policy,
+    trail: Trail | None,
+) -> tuple[bool, bool]:
+    """Whether UV can be trusted and whether the counter regressed, after all rules about what the record remembers.
+
+    Only a response with a good signature comes here: a forged one shall not learn what is stored.
+    """
     # UV counts only where a thief cannot have set it up: known from before this ceremony, or synced to the account.
+    flags = authenticator_data.flags
     stored_eligibility, backup_eligible = credential.backup_eligible, flags & BACKUP_ELIGIBLE != 0
     synced = backup_eligible if stored_eligibility is None else stored_eligibility
     trusted = flags & USER_VERIFIED != 0 and (credential.uv_initialized or synced)
@@ -179,14 +251,6 @@ def verify_authentication(
             spec="#sctn-credential-backup",
         )
 
-    if trail is not None:
-        trail.see("public key", None, credential.public_key)
-    public_key = PublicKey.parse(credential.public_key)
-    check_rs1(public_key, policy)
-    if trail is not None:
-        trail.see("signature")
-    public_key.verify(response.signature, authenticator_data.raw + sha256(response.client_data_json).digest())
-
     sign_count, stored_count = authenticator_data.sign_count, credential.sign_count
     regressed = sign_count <= stored_count and (sign_count != 0 or stored_count != 0)
     if trail is not None:
@@ -203,22 +267,7 @@ def verify_authentication(
             actual=sign_count,
             spec="#sctn-sign-counter",
         )
-
-    if trail is not None:
-        outputs = authenticator_data.extensions or NO_OUTPUTS
-        trail.see("extensions", state.extensions, sorted(results.names | outputs.names))
-    if policy.unsolicited_extensions == "refuse":
-        check_solicited(results, authenticator_data.extensions or NO_OUTPUTS, state.extensions)
-
-    check_time(state, now, trail)
-
-    return VerifiedAuthentication(
-        previous=credential,
-        authenticator_data=authenticator_data,
-        user_verification_trusted=trusted,
-        sign_count_regressed=regressed,
-        client_extensions=results,
-    )
+    return trusted, regressed
 
 
 def check_owner(

@@ -3,6 +3,8 @@
 Spec: #dictdef-collectedclientdata
 """
 
+import binascii
+import re
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,6 +151,26 @@ def _refuse_constant(name: str) -> None:
 
 def _malformed(message: str) -> DecodeError:
     return DecodeError(Code.JSON_INVALID, message, path=_PATH, spec="#dictdef-collectedclientdata")
+
+
+_USUAL: Final = re.compile(rb'\{"type":"webauthn\.(?:get|create)","challenge":"([0-9A-Za-z_-]+)"')
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+
+
+def claimed_challenge(raw: bytes, policy: Policy = DEFAULT_POLICY) -> bytes | None:
+    """The challenge that the client data `raw` names, to look its ceremony up by; None when it can be no challenge.
+
+    It proves nothing, and is read leniently: `check_client_data` compares the text with the ceremony that was found.
+
+    Raises:
+        DecodeError: See `CollectedClientData.parse`.
+    """
+    usual = _USUAL.match(raw)  # as all clients write it; whatever else the text hides, is judged later
+    text = CollectedClientData.parse(raw, policy).challenge.encode("ascii", "replace") if usual is None else usual[1]
+    try:
+        return binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
+    except ValueError:
+        return None
 
 
 def check_client_data(

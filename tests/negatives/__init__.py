@@ -2,7 +2,8 @@
 
 What belongs here: refusals, and the neighbouring inputs that must still be accepted. A case has the id of the row of
 the attack matrix that it stands for (R registration, A authentication, B CBOR, J JSON, N and P attestation, X
-certificates, K keys), a dot where a row has several variants, and a few words: `R18.slash-origin-with-a-slash`.
+certificates, K keys, D storage, V users), a dot where a row has several variants, and a few words:
+`R18.slash-origin-with-a-slash`.
 
     ceremonies.py    valid ceremonies, played with `passkeycore.testing`, and the ways to change one
     changes.py       changes that several tables make
@@ -10,7 +11,9 @@ certificates, K keys), a dot where a row has several variants, and a few words: 
     rows.py          every row that this repository answers for
     later.py         the rows that wait for a later layer, and which
     tables/          the cases, a table for each subject
-    sweeps.py        the rows that are loops
+    sweeps.py        the rows that are loops; races.py: those about the engine
+    flows.py         cases of the engine: a start, a change, a finish, over a fresh repository, in both colours
+    through.py       every ceremony of the tables once more through the engine
     test_cases.py    runs both, and names the cases that are open: that the engine fails at present
     test_harness.py  the harness on itself; test_completeness.py: no row and no code is forgotten
 

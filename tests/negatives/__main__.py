@@ -3,9 +3,10 @@
 import sys
 
 from .ceremonies import HarnessError
-from .harness import check
+from .harness import Ceremony, check
 from .sweeps import SWEEPS
 from .tables import CASES
+from .through import check_through
 
 
 def main() -> int:
@@ -14,6 +15,8 @@ def main() -> int:
     for case in CASES:
         try:
             check(case)
+            if isinstance(case, Ceremony):
+                check_through(case, "sync")
         except HarnessError as error:
             failed += 1
             sys.stderr.write(f"{error}\n")

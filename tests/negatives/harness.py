@@ -12,14 +12,18 @@ from typing import Any, Final
 
 from passkeycore import (
     AttestationError,
+    CeremonyError,
     ChallengeError,
     Code,
     ConfigurationError,
+    ConflictError,
     CredentialExists,
     CredentialNotFound,
     DecodeError,
+    LimitReached,
     PasskeyError,
     SignatureError,
+    TokenError,
     UnsupportedError,
     UntrustedError,
     VerificationError,
@@ -46,6 +50,9 @@ _CLASSES: Final[Mapping[Code, type[PasskeyError]]] = {
             Code.VECTOR_INVALID,
             Code.METADATA_INVALID,
             Code.STATUS_LIST_INVALID,
+            Code.NAME_INVALID,
+            Code.USER_ID_INVALID,
+            Code.CURSOR_INVALID,
         ),
         DecodeError,
     ),
@@ -76,6 +83,10 @@ _CLASSES: Final[Mapping[Code, type[PasskeyError]]] = {
     **dict.fromkeys((Code.CHALLENGE_UNKNOWN, Code.CHALLENGE_EXPIRED), ChallengeError),
     Code.CREDENTIAL_EXISTS: CredentialExists,
     Code.NO_CREDENTIAL: CredentialNotFound,
+    **dict.fromkeys((Code.USER_NOT_FOUND, Code.USER_DISABLED), CeremonyError),
+    **dict.fromkeys((Code.USER_EXISTS, Code.CONFLICT), ConflictError),
+    Code.LIMIT_REACHED: LimitReached,
+    **dict.fromkeys((Code.TOKEN_INVALID, Code.TOKEN_EXPIRED), TokenError),
 }
 
 

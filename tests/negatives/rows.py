@@ -7,7 +7,7 @@ from typing import Final
 
 # How many rows a group has, and how many digits their numbers have at least. R registration, A authentication, B CBOR,
 # J JSON and base64, X certificates and paths; attestation formats: N none, P packed, U U2F, T TPM, K Android key,
-# S SafetyNet, AP Apple, C compound.
+# S SafetyNet, AP Apple, C compound; D storage, concurrency and state, V who signs in, and where.
 _GROUPS: Final = {
     "R": (80, 2),
     "A": (60, 2),
@@ -22,6 +22,8 @@ _GROUPS: Final = {
     "AP": (6, 1),
     "C": (4, 1),
     "X": (32, 2),
+    "D": (24, 2),
+    "V": (16, 2),
 }
 ROWS: Final = frozenset(
     f"{group}{number:0{digits}}" for group, (last, digits) in _GROUPS.items() for number in range(1, last + 1)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from passkeycore import CeremonyError, Code, DecodeError, PasskeyError, Policy, VerificationError
 from passkeycore.testing import (
     AT,
-    BE,
     BS,
     ED,
     UP,
@@ -28,6 +27,7 @@ from passkeycore.webauthn.encoding import CBOR, decode_cbor
 
 from .ceremonies import HarnessError, Json, Played, Setup, play
 from .harness import Ceremony, check_error, class_of
+from .races import RACES
 from .tables import CASES
 
 
@@ -83,7 +83,6 @@ def _flips(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 _FLAGS: Final = {
     UP: Code.USER_PRESENCE_REQUIRED,
-    BE: Code.BACKUP_ELIGIBILITY_CHANGED,
     BS: Code.BACKUP_FLAGS_INVALID,
     AT: Code.AUTHENTICATOR_DATA_INVALID,
     ED: Code.CBOR_INVALID,
@@ -239,4 +238,5 @@ SWEEPS: Final = (
     Sweep("B12-truncated-authenticator-data", truncated_authenticator_data),
     Sweep("B21-mutated-responses", mutated_responses),
     Sweep("B22-canonical-cbor", canonical_cbor),
+    *(Sweep(id, run) for id, run in RACES),
 )

@@ -14,8 +14,11 @@ import pytest
 
 from passkeycore import Code, DecodeError
 from passkeycore.__main__ import main
+from passkeycore.engine.service import PasskeyService
+from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.testing.vectors import read_vectors
 
+from ..engine.kit import RP
 from .ceremonies import ORIGIN, RP_ID, play
 from .later import LATER, STRUCK
 from .rows import ROWS
@@ -49,15 +52,39 @@ def _of_a_case_without_credential(directory: Path) -> str:
     return code
 
 
+def _of_a_name_that_nobody_can_read(_: Path) -> str:
+    with pytest.raises(DecodeError) as caught:
+        PasskeyService(RP, MemoryRepository()).rename_passkey("ada", b"x", "a\nb")
+    return caught.value.code
+
+
+def _of_a_user_id_that_no_storage_can_hold(_: Path) -> str:
+    with pytest.raises(DecodeError) as caught:
+        PasskeyService(RP, MemoryRepository()).list_passkeys("a\0b")
+    return caught.value.code
+
+
+def _of_a_cursor_of_nobodys(_: Path) -> str:
+    with pytest.raises(DecodeError) as caught:
+        PasskeyService(RP, MemoryRepository(), store_events=True).list_events(cursor="x")
+    return caught.value.code
+
+
 ELSEWHERE: Final[Mapping[Code, Callable[[Path], str]]] = {
     Code.VECTOR_INVALID: _of_a_line_that_is_no_case,
-    Code.NO_CREDENTIAL: _of_a_case_without_credential,
+    Code.NAME_INVALID: _of_a_name_that_nobody_can_read,
+    Code.USER_ID_INVALID: _of_a_user_id_that_no_storage_can_hold,
+    Code.CURSOR_INVALID: _of_a_cursor_of_nobodys,
 }
 
 
 @pytest.mark.parametrize("code", ELSEWHERE)
 def test_codes_that_no_ceremony_ends_in(code: Code, tmp_path: Path) -> None:
     assert ELSEWHERE[code](tmp_path) == code
+
+
+def test_the_command_has_the_code_of_a_missing_credential_too(tmp_path: Path) -> None:
+    assert _of_a_case_without_credential(tmp_path) == Code.NO_CREDENTIAL
 
 
 def test_every_code_is_raised_by_a_test() -> None:

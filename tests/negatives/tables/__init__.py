@@ -12,8 +12,11 @@ from . import (
     configuration,
     json_text,
     keys,
+    ownership,
     registration,
+    sealed,
     signatures,
+    storage,
 )
 
 CASES: Final[tuple[Case, ...]] = (
@@ -27,4 +30,7 @@ CASES: Final[tuple[Case, ...]] = (
     *json_text.CASES,
     *attestation.CASES,
     *configuration.CASES,
+    *storage.CASES,
+    *ownership.CASES,
+    *sealed.CASES,
 )

@@ -1,0 +1,153 @@
+"""One body for both colours: how a coroutine over a synchronous repository runs without an event loop.
+
+A flow is an ``async def`` over asynchronous protocols. Over a synchronous repository none of its awaits ever suspends,
+so one step drives it to its end: no event loop, no threads. The methods that are made here keep the flow's exact
+signature for type checkers and for `help()`, and a traceback names the flow's line.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from ..errors import ConfigurationError
+
+_C = TypeVar("_C", covariant=True)
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class HasContext(Protocol[_C]):
+    """A service: what its methods hand to their flows."""
+
+    @property
+    def context(self) -> _C:
+        """What flows read and write through."""
+        ...
+
+
+def immediate(repository: object, protocol: type[_T]) -> _T:
+    """`repository`, which is synchronous, in the asynchronous shape of `protocol`: its coroutines never suspend.
+
+    Raises:
+        ConfigurationError: A method is missing, or asynchronous.
+    """
+    methods = _methods(repository, protocol)
+    for name, method in methods.items():
+        if _is_asynchronous(method):
+            raise _asynchronous(repository, name)
+    return cast("_T", SimpleNamespace(**{name: _immediate(repository, name, m) for name, m in methods.items()}))
+
+
+def awaited(repository: object, protocol: type[_T]) -> _T:
+    """`repository`, which is asynchronous, in the shape of `protocol`; a synchronous method in it is found out.
+
+    Raises:
+        ConfigurationError: A method is missing, or all are synchronous.
+    """
+    methods = _methods(repository, protocol)
+    if not any(map(_is_asynchronous, methods.values())):  # a single one may be a plain function that gives an awaitable
+        raise _synchronous(repository, next(iter(methods)))
+    return cast("_T", SimpleNamespace(**{name: _awaited(repository, name, m) for name, m in methods.items()}))
+
+
+def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What `coroutine` returns, which never suspends.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("_T", done.value)
+    coroutine.close()
+    raise ConfigurationError("something in this synchronous flow waits for an event loop")
+
+
+def synchronous(
+    flow: Callable[Concatenate[_C, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[HasContext[_C], _P], _T]:
+    """`flow` as the method of a synchronous service."""
+
+    def method(self: HasContext[_C], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return run(flow(self.context, *args, **kwargs))
+
+    return _named(method, flow)
+
+
+def asynchronous(
+    flow: Callable[Concatenate[_C, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[HasContext[_C], _P], Coroutine[Any, Any, _T]]:
+    """`flow` as the method of an asynchronous service."""
+
+    async def method(self: HasContext[_C], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await flow(self.context, *args, **kwargs)
+
+    return _named(method, flow)
+
+
+def _named(method: _F, flow: Callable[..., Any]) -> _F:
+    signature = inspect.signature(flow)
+    context, *rest = signature.parameters.values()
+    parameters = [context.replace(name="self", annotation=inspect.Parameter.empty), *rest]
+    method.__name__ = method.__qualname__ = flow.__name__
+    method.__doc__, method.__module__ = flow.__doc__, flow.__module__
+    # No __wrapped__: frameworks that unwrap would see a coroutine behind a synchronous method.
+    method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return method
+
+
+def _methods(repository: object, protocol: type) -> dict[str, Callable[..., Any]]:
+    methods: dict[str, Callable[..., Any]] = {}
+    for name in dir(protocol):
+        if not name.startswith("_"):
+            method = getattr(repository, name, None)
+            if not callable(method):
+                raise ConfigurationError(f"{type(repository).__name__} has no method {name}", path="repository")
+            methods[name] = method
+    return methods
+
+
+def _immediate(repository: object, name: str, method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    plain: set[type[object]] = set()  # what answers are, so that each type is looked at once
+
+    async def call(*arguments: Any) -> Any:
+        answer: object = method(*arguments)
+        kind = type(answer)
+        if kind not in plain:
+            if hasattr(answer, "__await__"):  # an awaitable is true: it must not be taken for an answer
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise _asynchronous(repository, name)
+            plain.add(kind)
+        return answer
+
+    return call
+
+
+def _awaited(repository: object, name: str, method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def call(*arguments: Any) -> Any:
+        answer = method(*arguments)
+        if not hasattr(answer, "__await__"):
+            raise _synchronous(repository, name)
+        return await answer
+
+    return call
+
+
+def _is_asynchronous(method: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(method))
+
+
+def _asynchronous(repository: object, name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{type(repository).__name__}.{name} is asynchronous: use AsyncPasskeyService", path="repository"
+    )
+
+
+def _synchronous(repository: object, name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{type(repository).__name__}.{name} is synchronous: use PasskeyService", path="repository"
+    )

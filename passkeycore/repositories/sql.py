@@ -1,0 +1,192 @@
+"""`SQLRepository` and `AsyncSQLRepository`: users, passkeys, ceremonies and events in SQLite or PostgreSQL.
+
+What belongs here: the two classes; `sql_operations` has what they do, `sql_engines` how they reach the database and
+`sql_tables` what they find there. `metadata` is for your own migrations; without any, ``create=True`` is enough.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+
+from ..errors import ConfigurationError
+
+try:
+    import sqlalchemy  # an extra
+except ImportError:
+    raise ConfigurationError('SQLAlchemy is missing, which the extra "sql" installs: passkeycore[sql]') from None
+
+from ..engine.run import asynchronous, run, synchronous
+from . import sql_events
+from . import sql_operations as operations
+from .sql_connections import Context, Immediate, asynchronous_pool, joined, synchronous_pool
+from .sql_engines import asynchronous_engine, synchronous_engine
+from .sql_tables import metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
+__all__ = ["AsyncSQLRepository", "SQLRepository", "metadata"]
+
+
+class SQLRepository:
+    """A `Repository`, `EventRepository` and `SpentRepository` in SQLite or PostgreSQL; for threads.
+
+    What a database or its driver raises comes through as SQLAlchemy's error, and nothing was changed then.
+    """
+
+    def __init__(self, engine: "str | sqlalchemy.Engine", *, create: bool = False) -> None:
+        """The repository in this database, SQLite 3.35 or PostgreSQL at least.
+
+        Args:
+            engine: A URL, such as ``sqlite:///passkeys.db`` or ``postgresql://user@host/name``, or an engine of yours.
+                With a URL, SQLite gets a write-ahead log, full durability and 5 s of patience with other writers, and
+                PostgreSQL at most 20 connections. An engine is used as it is, but always in autocommit mode: every
+                operation lasts when it returns.
+            create: Create what is missing of the tables, at once. False: your migrations do, from `metadata`.
+
+        Raises:
+            ConfigurationError: Not a URL or engine for this class, another database, one in memory (there is
+                `MemoryRepository`), or the driver is missing.
+        """
+        made = synchronous_engine(engine)
+        self._engine = made
+        self._is_ours = isinstance(engine, str)
+        self._pool = synchronous_pool(made, ours=self._is_ours)
+        self.context = Context(self._pool, self._pool)
+        if create:
+            self.create()
+
+    def create(self) -> None:
+        """Creates what is missing of the tables; any number of processes may do so at once."""
+        run(self._pool.create())
+
+    def close(self) -> None:
+        """Closes the connections, unless the engine was handed in. The repository can be used again."""
+        if self._is_ours:
+            self._engine.dispose()
+
+    def joining(self, connection: sqlalchemy.Connection) -> Self:
+        """This repository, whose users, passkeys and events are read and written in your transaction.
+
+        You commit it, or not. Ceremonies and what is spent still have connections of their own and last at once, or a
+        rollback would revive a challenge. SQLite has one writer: there, begin to write only after the finish has taken
+        its ceremony, or keep ceremonies elsewhere; otherwise it waits for you until its patience ends.
+
+        Args:
+            connection: To the database that has the tables, not in autocommit mode. For one thread, and while it lasts.
+
+        Raises:
+            ConfigurationError: The connection has no transaction to join, or is one of another kind of database.
+        """
+        joining = type(self).__new__(type(self))
+        joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
+        joining.context = Context(joined(Immediate(connection), connection.dialect), self._pool)
+        return joining
+
+    add_ceremony = synchronous(operations.add_ceremony)
+    take_ceremony = synchronous(operations.take_ceremony)
+    remove_expired = synchronous(operations.remove_expired)
+    spend = synchronous(operations.spend)
+    get_or_create_user = synchronous(operations.get_or_create_user)
+    find_account = synchronous(operations.find_account)
+    rename_user = synchronous(operations.rename_user)
+    set_user_disabled = synchronous(operations.set_user_disabled)
+    remove_user = synchronous(operations.remove_user)
+    add_passkey = synchronous(operations.add_passkey)
+    find_passkey = synchronous(operations.find_passkey)
+    advance_passkey = synchronous(operations.advance_passkey)
+    rename_passkey = synchronous(operations.rename_passkey)
+    remove_passkey = synchronous(operations.remove_passkey)
+    remove_passkeys = synchronous(operations.remove_passkeys)
+    confirm_user_verification = synchronous(operations.confirm_user_verification)
+    add_event = synchronous(sql_events.add_event)
+    list_events = synchronous(sql_events.list_events)
+    count_events = synchronous(sql_events.count_events)
+
+
+def _asynchronous(
+    operation: Callable[Concatenate[Context, _P], Coroutine[Any, Any, _T]], *, own: bool = False
+) -> "Callable[Concatenate[AsyncSQLRepository, _P], CoroutineType[Any, Any, _T]]":
+    """`operation` as a method which, once begun, goes on to its end even when its caller is cancelled.
+
+    SQLite's driver would otherwise leave the statement, and the lock that it holds, to the garbage collector. In the
+    transaction of a caller it stops with the caller, except where it has connections of its own (`own`).
+    """
+
+    @functools.wraps(operation)
+    async def undisturbed(context: Context, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if context.store is not context.own and not own:
+            return await operation(context, *args, **kwargs)
+        return await asyncio.shield(operation(context, *args, **kwargs))
+
+    # For pyright the methods of a protocol give a CoroutineType, which is narrower.
+    return asynchronous(undisturbed)  # type: ignore[return-value]
+
+
+class AsyncSQLRepository:
+    """`SQLRepository` for asyncio.
+
+    An operation whose task is cancelled goes on to its end, though nobody hears of it; not in a transaction of yours.
+    """
+
+    def __init__(self, engine: "str | AsyncEngine", *, create: bool = False) -> None:
+        """The repository in this database, SQLite 3.35 or PostgreSQL at least.
+
+        Args:
+            engine: A URL, such as ``sqlite+aiosqlite:///passkeys.db`` or ``postgresql+psycopg://user@host/name``, or
+                an engine of yours; see `SQLRepository`.
+            create: Create what is missing of the tables, before the first operation. False: your migrations do, from
+                `metadata`.
+
+        Raises:
+            ConfigurationError: See `SQLRepository`.
+        """
+        made = asynchronous_engine(engine)
+        self._engine = made
+        self._is_ours = isinstance(engine, str)
+        self._pool = asynchronous_pool(made, ours=self._is_ours, create=create)
+        self.context = Context(self._pool, self._pool)
+
+    async def create(self) -> None:
+        """Creates what is missing of the tables; any number of processes may do so at once."""
+        await self._pool.create()
+
+    async def close(self) -> None:
+        """Closes the connections, unless the engine was handed in. The repository can be used again."""
+        if self._is_ours:
+            await self._engine.dispose()
+
+    def joining(self, connection: "AsyncConnection") -> Self:
+        """This repository, whose users, passkeys and events are read and written in your transaction.
+
+        See `SQLRepository.joining`.
+        """
+        joining = type(self).__new__(type(self))
+        joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
+        joining.context = Context(joined(connection, connection.dialect), self._pool)
+        return joining
+
+    add_ceremony = _asynchronous(operations.add_ceremony, own=True)
+    take_ceremony = _asynchronous(operations.take_ceremony, own=True)
+    remove_expired = _asynchronous(operations.remove_expired, own=True)
+    spend = _asynchronous(operations.spend, own=True)
+    get_or_create_user = _asynchronous(operations.get_or_create_user)
+    find_account = _asynchronous(operations.find_account)
+    rename_user = _asynchronous(operations.rename_user)
+    set_user_disabled = _asynchronous(operations.set_user_disabled)
+    remove_user = _asynchronous(operations.remove_user)
+    add_passkey = _asynchronous(operations.add_passkey)
+    find_passkey = _asynchronous(operations.find_passkey)
+    advance_passkey = _asynchronous(operations.advance_passkey)
+    rename_passkey = _asynchronous(operations.rename_passkey)
+    remove_passkey = _asynchronous(operations.remove_passkey)
+    remove_passkeys = _asynchronous(operations.remove_passkeys)
+    confirm_user_verification = _asynchronous(operations.confirm_user_verification)
+    add_event = _asynchronous(sql_events.add_event)
+    list_events = _asynchronous(sql_events.list_events)
+    count_events = _asynchronous(sql_events.count_events)

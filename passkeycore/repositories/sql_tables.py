@@ -1,0 +1,132 @@
+"""The tables of `SQLRepository`, for SQLite and PostgreSQL, and how values are written in them.
+
+What belongs here: columns, keys and indexes, nothing that runs. To have the tables in your own migrations, give
+`metadata` to the tool, for Alembic ``target_metadata = [your_metadata, passkeycore.repositories.sql.metadata]``.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment: aware times go in, of any zone, and aware UTC comes out, to the microsecond."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """`value` as the driver takes it."""
+        if value is None:
+            return None
+        # SQLite stores text, which sorts as the moments do only when all of it has one form.
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """`value` as the driver gives it, in UTC."""
+        if value is None:
+            return None
+        # PostgreSQL answers in the time zone of the session.
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata: Final = MetaData()
+"""The tables, for your own migrations."""
+
+# Identifiers are compared byte for byte, whatever collation a database sorts names by.
+_Key: Final = Text().with_variant(Text(collation="C"), "postgresql")
+# SQLite numbers its rows by itself only in a column of exactly this type.
+_Serial: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+users: Final = Table(
+    "passkey_users",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("user_id", _Key, primary_key=True),
+    Column("user_handle", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("disabled_at", UTCDateTime),
+    UniqueConstraint("realm", "user_handle", name="passkey_users_user_handle"),
+)
+
+passkeys: Final = Table(
+    "passkeys",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("credential_id", LargeBinary, primary_key=True),
+    Column("user_id", _Key, nullable=False),
+    Column("slot", Integer, nullable=False),  # 0 and up, so that this constraint and not a count holds the limit
+    # What changes or is compared has columns; `record` has the rest, and of these only what was registered.
+    Column("sign_count", BigInteger, nullable=False),
+    Column("backup_eligible", Boolean),
+    Column("backup_state", Boolean),
+    Column("uv_initialized", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("last_used_at", UTCDateTime),
+    Column("record", LargeBinary, nullable=False),
+    UniqueConstraint("realm", "user_id", "slot", name="passkeys_slot"),
+    ForeignKeyConstraint(
+        ["realm", "user_id"],
+        ["passkey_users.realm", "passkey_users.user_id"],
+        name="passkeys_user",
+        ondelete="CASCADE",
+    ),
+)
+
+ceremonies: Final = Table(
+    "passkey_ceremonies",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("challenge", LargeBinary, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Index("passkey_ceremonies_expires_at", "expires_at"),
+)
+
+spent: Final = Table(
+    "passkey_spent",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("key", LargeBinary, primary_key=True),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Index("passkey_spent_expires_at", "expires_at"),
+)
+
+events: Final = Table(
+    "passkey_events",
+    metadata,
+    Column("position", _Serial, primary_key=True, autoincrement=True),  # in the order of storing: what cursors name
+    Column("id", _Key, nullable=False),
+    Column("realm", _Key, nullable=False),
+    Column("type", _Key, nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("day", Integer, nullable=False),  # since 1970-01-01 UTC; counted by an index, in both databases alike
+    Column("user_id", _Key),
+    Column("credential_id", LargeBinary),
+    Column("code", _Key),
+    Column("details", Text, nullable=False),  # a JSON object
+    UniqueConstraint("id", name="passkey_events_id"),
+    Index("passkey_events_realm", "realm", "position"),
+    Index("passkey_events_user", "realm", "user_id", "position"),
+    Index("passkey_events_day", "realm", "day", "type"),
+    sqlite_autoincrement=True,  # a position whose event was removed never comes again
+)

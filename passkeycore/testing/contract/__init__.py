@@ -1,0 +1,44 @@
+"""The contract of repositories, as tests: run it over the storage that you wrote.
+
+    import pytest
+    from passkeycore.testing.contract import CeremonyContract, PasskeyContract
+
+    class TestMyRepository(CeremonyContract, PasskeyContract):
+        @pytest.fixture
+        def repository(self, database):
+            return MyRepository(database)
+
+Add `EventContract` and `SpentContract` where the repository keeps events and spent keys; leave out what is kept
+elsewhere. The fixture may give a synchronous or an asynchronous repository. Where something has to be opened and closed
+in the event loop of the test, it gives an asynchronous context manager:
+
+        @pytest.fixture
+        def repository(self, database):
+            @asynccontextmanager
+            async def opened():
+                async with connect(database) as pool:
+                    yield MyAsyncRepository(pool)
+            return opened()
+
+Where your repository can join a transaction of the caller's, `RollbackContract` has two rules for that, too.
+
+Each method states one rule in its docstring, and raises `ContractError` where it does not hold. Callers who compete are
+threads or tasks: the repository needs room for 16 at a time. Every rule uses realms and ids of its own, so that tables
+need not be empty; but expired ceremonies of all realms are removed, so use no database that is in use.
+No plug-in is needed, and no pytest: the methods are functions of a repository, ``MyTests().test_...(repository)``.
+"""
+
+from passkeycore.testing.contract.ceremonies import CeremonyContract, SpentContract
+from passkeycore.testing.contract.events import EventContract
+from passkeycore.testing.contract.harness import ContractError
+from passkeycore.testing.contract.passkeys import PasskeyContract
+from passkeycore.testing.contract.rollbacks import RollbackContract
+
+__all__ = [
+    "CeremonyContract",
+    "ContractError",
+    "EventContract",
+    "PasskeyContract",
+    "RollbackContract",
+    "SpentContract",
+]

@@ -1,0 +1,1 @@
+"""Tests of the engine: every flow in both colours, over repositories in memory."""

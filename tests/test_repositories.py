@@ -1,0 +1,118 @@
+"""The contract of repositories over every storage that we ship, in both colours, on real servers.
+
+What is specific to one storage is in the tests of its own.
+"""
+
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from passkeycore.repositories.redis import AsyncRedisCeremonies, RedisCeremonies
+from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
+from passkeycore.testing.contract import (
+    CeremonyContract,
+    EventContract,
+    PasskeyContract,
+    RollbackContract,
+    SpentContract,
+)
+
+
+class Whole(CeremonyContract, PasskeyContract, EventContract, SpentContract):
+    """Everything in one place."""
+
+
+class Joining(RollbackContract):
+    """Over transactions of an engine of the caller's, as ours is in autocommit mode."""
+
+    @contextmanager
+    def rolled_back(self, repository: Any, /) -> Generator[object]:
+        engine = create_engine(repository._engine.url)
+        try:
+            with engine.connect() as connection, connection.begin() as transaction:
+                yield repository.joining(connection)
+                transaction.rollback()
+        finally:
+            engine.dispose()
+
+
+class AsyncJoining(RollbackContract):
+    """The same for asyncio."""
+
+    @asynccontextmanager
+    async def rolled_back(self, repository: Any, /) -> AsyncGenerator[object]:
+        engine = create_async_engine(repository._engine.url)
+        try:
+            async with engine.connect() as connection, connection.begin() as transaction:
+                yield repository.joining(connection)
+                await transaction.rollback()
+        finally:
+            await engine.dispose()
+
+
+class Expiring(CeremonyContract, SpentContract):
+    """What expires."""
+
+
+class TestSQLite(Whole, Joining):
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> Iterator[SQLRepository]:
+        repository = SQLRepository(f"sqlite:///{tmp_path}/passkeys.db", create=True)
+        yield repository
+        repository.close()
+
+
+class TestAsyncSQLite(Whole, AsyncJoining):
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> AbstractAsyncContextManager[AsyncSQLRepository]:
+        return _opened(f"sqlite+aiosqlite:///{tmp_path}/passkeys.db")
+
+
+class TestPostgres(Whole, Joining):
+    @pytest.fixture
+    def repository(self, postgres: str) -> Iterator[SQLRepository]:
+        repository = SQLRepository(postgres, create=True)
+        yield repository
+        repository.close()
+
+
+class TestAsyncPostgres(Whole, AsyncJoining):
+    @pytest.fixture
+    def repository(self, postgres: str) -> AbstractAsyncContextManager[AsyncSQLRepository]:
+        return _opened(postgres)
+
+
+class TestRedis(Expiring):
+    @pytest.fixture
+    def repository(self, redis_url: str) -> Iterator[RedisCeremonies]:
+        repository = RedisCeremonies(redis_url)
+        yield repository
+        repository.close()
+
+
+class TestAsyncRedis(Expiring):
+    @pytest.fixture
+    def repository(self, redis_url: str) -> AbstractAsyncContextManager[AsyncRedisCeremonies]:
+        @asynccontextmanager
+        async def opened() -> AsyncGenerator[AsyncRedisCeremonies]:
+            repository = AsyncRedisCeremonies(redis_url)
+            try:
+                yield repository
+            finally:
+                await repository.close()
+
+        return opened()
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncGenerator[AsyncSQLRepository]:
+    repository = AsyncSQLRepository(url, create=True)
+    try:
+        yield repository
+    finally:
+        await repository.close()
