@@ -107,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
             default=[],
             help="a certificate instead of FIDO's roots",
         )
+
+    demo = commands.add_parser("demo", help="a page to try passkeys on", description=_DEMO)
+    demo.add_argument("--port", type=_port, default=8000, help="on this computer (default: 8000); 0: any free one")
+    demo.add_argument("--database", metavar="FILE", help="where the passkeys are kept, a SQLite file")
+    demo.set_defaults(run=_demo)
     return parser
 
 
@@ -122,6 +127,10 @@ _TRUST: Final = "Shows the roots of attestation and metadata that come with the 
 _MDS: Final = (
     "Keeps FIDO metadata in a file, $XDG_CACHE_HOME/passkeycore/mds.jwt or ~/.cache/passkeycore/mds.jwt unless told "
     "otherwise, and never replaces it by an older or unverified one."
+)
+_DEMO: Final = (
+    "Serves a page on http://localhost:8000 where passkeys are made, used, renamed and removed. They are kept in "
+    "$XDG_DATA_HOME/passkeycore/demo.sqlite or ~/.local/share/passkeycore/demo.sqlite unless told otherwise."
 )
 _ORIGIN: Final = "Prints the origin that Android gives an app, from the SHA-256 fingerprint of its certificate."
 
@@ -153,6 +162,13 @@ def _days(text: str) -> int:
     return days
 
 
+def _port(text: str) -> int:
+    port = int(text)  # argparse tells of the ValueError
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("0 to 65535")
+    return port
+
+
 def _trust_list(arguments: argparse.Namespace) -> int:
     from . import trust
 
@@ -181,3 +197,9 @@ def _mds_check(arguments: argparse.Namespace) -> int:
     from . import mds
 
     return mds.check(arguments.file, arguments.roots, as_json=arguments.json)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from . import demo
+
+    return demo.run(arguments.port, arguments.database)
