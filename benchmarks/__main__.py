@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import attestation, authentication, imports, metadata, registration, threads, trail
+from . import (
+    attestation,
+    authentication,
+    engine,
+    imports,
+    metadata,
+    registration,
+    repositories,
+    scale,
+    threads,
+    trail,
+)
 from .peers import Peer, installed
 from .report import Section, versions
 
@@ -19,7 +30,13 @@ _SECTIONS: Final[Mapping[str, Callable[[int, Mapping[str, Peer]], Section]]] = {
     "imports": imports.run,
     "threads": threads.run,
     "trail": trail.run,
+    "engine": engine.run,
+    "repositories": repositories.run,
+    "scale": scale.run,
 }
+_WHEN_NAMED: Final = ("scale",)
+DEFAULT: Final = tuple(name for name in _SECTIONS if name not in _WHEN_NAMED)
+_CHOICE: Final = f"of {', '.join(_SECTIONS)}; none: all but {', '.join(_WHEN_NAMED)}, which takes long"
 _ROUNDS: Final = 300
 _QUICK_ROUNDS: Final = 30
 
@@ -27,12 +44,12 @@ _QUICK_ROUNDS: Final = 30
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmarks that `arguments` name (None: the command line's). Reports; judges nobody."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(_SECTIONS)}; none: all")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=_CHOICE)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds of interleaved batches ({_ROUNDS})")
-    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds: a look, no measurement")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_ROUNDS} rounds, small databases: a look")
     given = parser.parse_args(arguments)
-    names: list[str] = given.sections or list(_SECTIONS)
+    names: list[str] = given.sections or [*DEFAULT]
     if unknown := [name for name in names if name not in _SECTIONS]:
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(_SECTIONS)}")
     rounds: int = (_QUICK_ROUNDS if given.quick else _ROUNDS) if given.rounds is None else given.rounds
@@ -42,8 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers, environment = installed(), versions()
     print(", ".join(f"{name} {value or 'not installed'}" for name, value in environment.items()))
     data: dict[str, Any] = {"versions": environment, "rounds": rounds, "sections": {}}
+    sections = dict(_SECTIONS)
+    if given.quick:
+        sections["scale"] = scale.run_quick
     for name in dict.fromkeys(names):
-        section = _SECTIONS[name](rounds, peers)
+        section = sections[name](rounds, peers)
         print(f"\n== {section.title}, {rounds} rounds ==\n\n{section.text}", flush=True)
         data["sections"][name] = section.data
     if given.json is not None:

@@ -1,7 +1,9 @@
 """The benchmarks run, and what they time verifies. Nothing here looks at a duration."""
 
+import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +11,8 @@ from typing import Any, get_args
 import pytest
 from cryptography.exceptions import InvalidSignature
 
-from benchmarks.__main__ import main
+from benchmarks import engine, repositories, scale
+from benchmarks.__main__ import DEFAULT, main
 from benchmarks.cases import (
     ALGORITHMS,
     AttestationName,
@@ -21,12 +24,18 @@ from benchmarks.cases import (
 from benchmarks.measure import Call, Contender, Series, estimate, interleave, overhead, ratio
 from benchmarks.peers import NAMES, Peer, installed
 from benchmarks.report import table, verdict
+from benchmarks.sign_ins import make_sign_ins, store
 from benchmarks.trail import count_tests
 from passkeycore import RegistrationOutcome, VerifiedAuthentication
+from passkeycore.engine.authentication import Authentication
+from passkeycore.repositories.sql import SQLRepository
 from passkeycore.webauthn.cose import ES256, PublicKey
 
 ATTESTATIONS: Sequence[AttestationName] = get_args(AttestationName)
-SECTIONS = ("authentication", "registration", "attestation", "metadata", "imports", "threads", "trail")
+SECTIONS = (
+    *("authentication", "registration", "attestation", "metadata", "imports", "threads", "trail"),
+    *("engine", "repositories"),
+)
 
 
 @pytest.fixture(params=NAMES)
@@ -94,6 +103,66 @@ class TestCases:
         assert passes > 1
 
 
+class TestSignIns:
+    def test_level_1_and_the_floor_verify(self) -> None:
+        one, other = make_sign_ins(2)
+        assert isinstance(one.level_1()(), VerifiedAuthentication)
+        one.floor()()
+        check: Any = one.floor()
+        with pytest.raises(InvalidSignature):
+            check.func(other.signature, *check.args[1:])
+
+    def test_every_batch_of_the_engine_signs_everybody_in(self) -> None:
+        sign_ins = make_sign_ins(3)
+        for prepare in (engine.synchronous(sign_ins), asyncio.run(engine.asynchronous(sign_ins))):
+            for _ in range(2):
+                done = [call() for call in prepare()]
+                assert [one.user_id for one in done if isinstance(one, Authentication)] == [
+                    "user 0",
+                    "user 1",
+                    "user 2",
+                ]
+
+    def test_the_floor_sends_what_a_sign_in_of_ours_sends(self, tmp_path: Path) -> None:
+        """Of each user their own five statements, in their order; test_statements says that five are right."""
+        url, sign_ins = f"sqlite:///{tmp_path / 'passkeys.db'}", make_sign_ins(3)
+        repository = SQLRepository(url, create=True)
+        store(repository, sign_ins)
+        statements = repositories.recorded(url, sign_ins, None)
+        repository.close()
+        for one in sign_ins:
+            sent = statements[one.user_id]
+            assert [statement.split()[0] for statement, _ in sent] == ["SELECT", "INSERT", "DELETE", "SELECT", "UPDATE"]
+            assert [one.challenge in parameters for _, parameters in sent] == [False, True, True, False, False]
+            assert one.user_id in sent[0][1]
+
+    def test_the_floor_leaves_what_a_sign_in_of_ours_leaves(self, tmp_path: Path) -> None:
+        sign_ins = make_sign_ins(2)
+        with repositories.sqlite_place(sign_ins, tmp_path) as place:
+            ours, floor = ([work(one) for one in sign_ins] for work in (place.sign_in, place.floor[0]))
+            assert len(ours) == len(floor) == 2
+            repository = SQLRepository(f"sqlite:///{tmp_path / 'passkeys.db'}")
+            for one in sign_ins:
+                account = repository.find_account("", one.user_id)
+                assert account is not None
+                assert account.passkeys[0].last_used_at is not None
+                assert repository.take_ceremony("", one.challenge) is None
+            repository.close()
+
+    def test_everybody_in_a_filled_database_can_sign_in(self, tmp_path: Path) -> None:
+        size = 30
+        sign_ins = make_sign_ins(5, users=1)
+        with scale.sqlite_filled(size, sign_ins, tmp_path) as filled:
+            seen = Counter[str]()
+            for _ in range(10):
+                for call in filled.prepare["finish"]():
+                    done = call()
+                    assert isinstance(done, Authentication)
+                    seen[done.user_id] += 1
+        assert sum(seen.values()) == 50
+        assert len(seen) > 10, "others than the one who registered"
+
+
 class TestMeasure:
     def test_every_round_runs_every_contender_in_a_changing_order(self) -> None:
         log: list[str] = []
@@ -140,6 +209,12 @@ class TestCommand:
         assert set(figures["sections"]) == {section}
         for one in figures["sections"][section]["series"].values():
             assert 0 < one["lower_quartile_us"] <= one["median_us"] <= one["upper_quartile_us"]
+
+    def test_scale_reports_and_runs_only_when_it_is_named(self) -> None:
+        assert {*DEFAULT} == {*SECTIONS}
+        section = scale.run(2, {}, sizes=(30, 60))
+        assert section.data["sizes"] == [30, 60]
+        assert {name.split()[0] for name in section.data["sign_ins"]} == {"SQLite", "PostgreSQL"}
 
     def test_a_peer_that_is_not_installed_is_said_to_be_so(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

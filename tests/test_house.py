@@ -61,5 +61,5 @@ def test_product_code_has_no_asserts_and_says_what_each_file_is_for() -> None:
 def test_the_readme_begins_with_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     commands = re.findall(r"^\$ (.+)$", readme, re.MULTILINE)
-    assert "passkeycore verify vectors" in commands[0]
+    assert "passkeycore demo" in commands[0]
     assert "pytest" in commands[1]

@@ -128,11 +128,11 @@ def _immediate(repository: object, name: str, method: Callable[..., Any]) -> Cal
 
 
 def _awaited(repository: object, name: str, method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    async def call(*arguments: Any) -> Any:
+    def call(*arguments: Any) -> Any:
         answer = method(*arguments)
         if not hasattr(answer, "__await__"):
             raise _synchronous(repository, name)
-        return await answer
+        return answer
 
     return call
 
