@@ -255,7 +255,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             user_handle=user_handle,
             realm=realm,
             user_id=user_id,
-            binding=hash_binding(binding),
+            binding=_begun_binding(binding),
             purpose=purpose,
             account_stamp=account_stamp,
             algorithms=options.algorithms,
@@ -316,6 +316,11 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         if user_handle is not None:
             _check_user_handle(user_handle)
         allowed = _descriptors(allow)
+        if preset is not None and preset.usage == "second_factor" and user_handle is None and not allowed:
+            raise ConfigurationError(
+                "a second factor comes after a first: name the user who gave it, or their credentials",
+                path="user_handle",
+            )
         ids = tuple(descriptor.id for descriptor in allowed)
         extensions.check(ids)
         challenge = _challenge(challenge)
@@ -339,7 +344,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             user_handle=user_handle,
             realm=realm,
             user_id=user_id,
-            binding=hash_binding(binding),
+            binding=_begun_binding(binding),
             purpose=purpose,
             account_stamp=account_stamp,
             allow_credentials=ids,
@@ -520,6 +525,12 @@ def hash_binding(binding: bytes | str | None) -> bytes | None:
     return sha256(binding.encode("utf-8", "surrogatepass") if isinstance(binding, str) else binding).digest()
 
 
+def _begun_binding(binding: bytes | str | None) -> bytes | None:
+    if binding is not None and not binding:  # as from a session that has no id
+        raise ConfigurationError("an empty binding ties to nothing", path="binding")
+    return hash_binding(binding)
+
+
 def _demands(
     preset: Preset | None, resident_key: Requirement | None, user_verification: Requirement | None
 ) -> tuple[Requirement, Requirement]:
@@ -578,8 +589,13 @@ def _challenge(challenge: bytes | None) -> bytes:
 def _timeout(timeout_ms: int | None, mediation: str | None, now: datetime) -> tuple[int | None, datetime]:
     """What to tell the client, and when the ceremony ends."""
     if timeout_ms is not None:
-        if not 0 < timeout_ms <= _LONGEST_MS:
-            raise ConfigurationError(f"timeout_ms is a number of milliseconds up to {_LONGEST_MS}", path="timeout_ms")
+        check_timeout(timeout_ms, "timeout_ms")
         return timeout_ms, now + timedelta(milliseconds=timeout_ms)
     lifetime = _CONDITIONAL_LIFETIME if mediation == "conditional" else _LIFETIME
     return lifetime // timedelta(milliseconds=1), now + lifetime
+
+
+def check_timeout(timeout_ms: int, path: str) -> None:
+    """Raises ConfigurationError for a number of milliseconds that no ceremony can take."""
+    if not isinstance(timeout_ms, int) or not 0 < timeout_ms <= _LONGEST_MS:
+        raise ConfigurationError(f"a number of milliseconds up to {_LONGEST_MS}", path=path)

@@ -267,6 +267,23 @@ class SilentCleaning(MemoryRepository):
         return 0
 
 
+class ForgetfulCleaning(MemoryRepository):
+    """Forgets all that is spent, as if every sealed state were over."""
+
+    def remove_expired(self, now: datetime, /) -> int:
+        removed = super().remove_expired(now) + len(self._spent)
+        self._spent = _Expiring()
+        return removed
+
+
+class HalfCleaning(MemoryRepository):
+    """Counts what is spent and over, and keeps it."""
+
+    def remove_expired(self, now: datetime, /) -> int:
+        before = now - timedelta(minutes=1)
+        return sum(expires_at < before for _, expires_at, _ in self._spent._values.values())
+
+
 class LooseCounting(MemoryRepository):
     def remove_expired(self, now: datetime, /) -> int:
         return min(1, super().remove_expired(now))
@@ -333,6 +350,14 @@ class SharedHandle(MemoryRepository):
                 owner.user = user
                 return user
         return super().get_or_create_user(user)
+
+
+class TwinHandle(MemoryRepository):
+    """User handles are in no unique index."""
+
+    def _store(self, owner: _Owner) -> None:
+        super()._store(owner)
+        self._handles.clear()
 
 
 class ShortHandle(MemoryRepository):
@@ -417,6 +442,15 @@ class AnyHandle(MemoryRepository):
             record = replace(passkey.credential, user_handle=account.user.user_handle)
             passkey = replace(passkey, credential=record)
         return super().add_passkey(passkey, limit, new_user, event)
+
+
+class DisabledSignIn(MemoryRepository):
+    def advance_passkey(self, realm: str, update: CredentialUpdate, used_at: datetime, event: Event | None, /) -> bool:
+        owner = self._owners[realm, update.credential_id]
+        since, owner.user = owner.user.disabled_at, replace(owner.user, disabled_at=None)
+        written = super().advance_passkey(realm, update, used_at, event)
+        owner.user = replace(owner.user, disabled_at=since)
+        return written
 
 
 class DisabledWelcome(MemoryRepository):

@@ -1,7 +1,8 @@
 """Real servers for tests: PostgreSQL 18 and Redis, each started for itself and stopped again.
 
 What belongs here: how they are found, started and stopped. Both listen on a Unix socket in a directory of their own, so
-that no two runs meet. `postgres_server` and `redis_server` are context managers that give the address.
+that no two runs meet; Redis on a port, too, where a test asks for one. `postgres_server` and `redis_server` are context
+managers that give the address.
 """
 
 import importlib.util
@@ -76,8 +77,12 @@ def postgres_server() -> Generator[str]:
 
 
 @contextmanager
-def redis_server() -> Generator[str]:
+def redis_server(port: int = 0, **settings: str) -> Generator[str]:
     """A new, empty Redis that keeps nothing on disk. Gives its address.
+
+    Args:
+        port: Of this machine alone; 0: no port, only the Unix socket, which is the address in any case.
+        settings: More of redis.conf, with ``_`` for ``-``.
 
     Raises:
         UnavailableError: It is not installed, or does not start.
@@ -90,19 +95,10 @@ def redis_server() -> Generator[str]:
             with socket.socket(socket.AF_UNIX) as client:
                 return client.connect_ex(str(path)) == 0
 
-        settings: _Command = [
-            "--port",
-            "0",
-            "--unixsocket",
-            path,
-            "--dir",
-            directory,
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
-        with _running([program, *settings], directory, is_ready):
+        own = {"port": str(port), "bind": "127.0.0.1", "unixsocket": str(path), "dir": str(directory)}
+        merged = own | {"save": "", "appendonly": "no"} | settings
+        options = [part for name, value in merged.items() for part in (f"--{name.replace('_', '-')}", value)]
+        with _running([program, *options], directory, is_ready):
             yield f"unix://{path}?db=0"
 
 

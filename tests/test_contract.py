@@ -19,8 +19,8 @@ from passkeycore.testing.contract import (
     ContractError,
     EventContract,
     PasskeyContract,
-    RollbackContract,
     SpentContract,
+    SpentRollbackContract,
 )
 from tests import broken_repositories as broken
 
@@ -91,6 +91,9 @@ MISTAKES: list[tuple[str, Factory]] = [
     ("what_expired_is_removed", broken.SilentCleaning),
     ("what_expired_is_removed", broken.LooseCounting),
     ("a_key_is_spent_once", broken.SpentUntil),
+    ("a_key_stays_spent_until_it_is_over", broken.ForgetfulCleaning),
+    ("a_key_stays_spent_until_it_is_over", broken.ImpatientCleaning),
+    ("a_key_stays_spent_until_it_is_over", broken.HalfCleaning),
     ("keys_that_look_alike_are_different", broken.folded(broken.FoldedCeremonies, bytes.lower)),
     ("keys_that_look_alike_are_different", broken.folded(broken.FoldedCeremonies, lambda key: key.split(b"\0")[0])),
     ("realms_spend_apart", broken.realmless(broken.FoldedCeremonies)),
@@ -107,7 +110,8 @@ MISTAKES: list[tuple[str, Factory]] = [
     ("a_user_is_disabled_and_enabled", broken.OneWayDisabling),
     ("a_user_goes_with_all_passkeys", broken.Orphans),
     ("a_user_who_came_again_does_not_inherit", broken.AnyHandle),
-    ("a_user_handle_taken_changes_nobody", broken.SharedHandle),
+    ("no_two_users_have_one_user_handle", broken.SharedHandle),
+    ("no_two_users_have_one_user_handle", broken.TwinHandle),
     ("user_handles_are_bytes", broken.ShortHandle),
     # passkeys
     ("a_passkey_comes_back", broken.mangled(lambda record: {"attestation_object": None})),
@@ -152,6 +156,7 @@ MISTAKES: list[tuple[str, Factory]] = [
     ("an_unknown_backup_state_equals_itself", lambda: broken.Judged(broken.null_is_false)),
     ("an_unknown_backup_state_equals_itself", lambda: broken.Judged(broken.null_equals_nothing)),
     ("a_passkey_that_is_gone_is_not_written", broken.Revived),
+    ("nothing_is_written_for_a_disabled_user", broken.DisabledSignIn),
     ("the_owner_changes_a_passkey", broken.EmptyConfirmation),
     ("nobody_else_changes_a_passkey", broken.AnybodyRemoves),
     ("nobody_else_changes_a_passkey", broken.AnybodyRenames),
@@ -247,7 +252,7 @@ def restored(repository: MemoryRepository, tables: tuple[str, ...]) -> Generator
         setattr(repository, name, table)
 
 
-class TestRollbackOfMemory(RollbackContract):
+class TestRollbackOfMemory(SpentRollbackContract):
     tables: tuple[str, ...] = ("_users", "_owners", "_handles")
 
     @pytest.fixture
@@ -258,7 +263,7 @@ class TestRollbackOfMemory(RollbackContract):
         return restored(repository, self.tables)
 
 
-class TestRollbackOfAsyncMemory(RollbackContract):
+class TestRollbackOfAsyncMemory(SpentRollbackContract):
     @pytest.fixture
     def repository(self) -> AsyncMemoryRepository:
         return AsyncMemoryRepository()
@@ -274,6 +279,7 @@ class TestRollbackOfAsyncMemory(RollbackContract):
     [
         ("a_taken_challenge_stays_taken", ("_users", "_owners", "_handles", "_ceremonies")),
         ("a_taken_challenge_stays_taken", ()),
+        ("a_spent_key_stays_spent", ("_users", "_owners", "_handles", "_spent")),
         ("a_rollback_undoes_every_change", ()),
         ("a_rollback_undoes_every_change", ("_users",)),
         ("a_rollback_undoes_every_change", ("_owners",)),

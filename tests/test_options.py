@@ -132,7 +132,16 @@ def test_presets_settle_what_belongs_together() -> None:
     start = RP.registration_options(user_handle=HANDLE, user_name="ada", preset=second_factor(), now=NOW)
     assert (start.state.resident_key, start.state.user_verification) == ("discouraged", "discouraged")
     assert RP.authentication_options(preset=sole_factor()).state.require_trusted_user_verification
-    assert not RP.authentication_options(preset=second_factor()).state.require_trusted_user_verification
+    beside = RP.authentication_options(user_handle=HANDLE, preset=second_factor())
+    assert not beside.state.require_trusted_user_verification
+
+
+def test_a_second_factor_is_asked_of_somebody() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RP.authentication_options(preset=second_factor(), now=NOW)
+    assert caught.value.path == "user_handle"
+    named = RP.authentication_options(allow=[CredentialDescriptor(id=b"id")], preset=second_factor(), now=NOW)
+    assert named.state.usage == "second_factor"
 
 
 def test_challenges_are_fresh_and_random() -> None:

@@ -322,14 +322,12 @@ def test_every_operation_is_one_command_on_one_key(make: Make, colour: Any, redi
 def cluster_port(redis_url: str) -> Iterator[int]:
     """A cluster of one server that has all slots. (`redis_url`: where there is no Redis, there is no cluster.)"""
     port = free_port()
-    with servers._directory() as directory:
-        settings = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--dir", str(directory)]
-        with servers._running([servers._redis_program(), *settings], directory, lambda: is_open(port)):
-            with redis.Redis(port=port) as client:
-                node: Admin = client
-                node.execute_command("CLUSTER ADDSLOTS", *range(16384))
-                until(lambda: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
-            yield port
+    with servers.redis_server(port, cluster_enabled="yes"):
+        with redis.Redis(port=port) as client:
+            node: Admin = client
+            node.execute_command("CLUSTER ADDSLOTS", *range(16384))
+            until(lambda: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+        yield port
 
 
 def free_port() -> int:
@@ -339,11 +337,6 @@ def free_port() -> int:
             port = int(candidate.getsockname()[1])
         if port + 10_000 < 65_536:  # where the servers of a cluster talk
             return port
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_it_works_on_a_cluster(cluster_port: int) -> None:

@@ -18,8 +18,8 @@ from passkeycore.testing.contract import (
     CeremonyContract,
     EventContract,
     PasskeyContract,
-    RollbackContract,
     SpentContract,
+    SpentRollbackContract,
 )
 
 
@@ -27,7 +27,7 @@ class Whole(CeremonyContract, PasskeyContract, EventContract, SpentContract):
     """Everything in one place."""
 
 
-class Joining(RollbackContract):
+class Joining(SpentRollbackContract):
     """Over transactions of an engine of the caller's, as ours is in autocommit mode."""
 
     @contextmanager
@@ -41,7 +41,7 @@ class Joining(RollbackContract):
             engine.dispose()
 
 
-class AsyncJoining(RollbackContract):
+class AsyncJoining(SpentRollbackContract):
     """The same for asyncio."""
 
     @asynccontextmanager

@@ -5,14 +5,23 @@ unless everything was right. What the client sends is judged at level 1; which r
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ..errors import CeremonyError, Code, ConflictError, CredentialNotFound, DecodeError, PasskeyError, SignatureError
+from ..errors import (
+    CeremonyError,
+    Code,
+    ConfigurationError,
+    ConflictError,
+    CredentialNotFound,
+    DecodeError,
+    PasskeyError,
+    SignatureError,
+)
 from ..webauthn.authentication import VerifiedAuthentication, judge_again
 from ..webauthn.client_data import claimed_challenge
 from ..webauthn.credential import CredentialRecord
@@ -23,6 +32,7 @@ from ..webauthn.responses import AuthenticationResponse
 from .context import Context
 from .decoys import decoys
 from .records import Ceremony, EventType, Passkey, User
+from .step_up import step_up_token
 from .steps import (
     Body,
     ceremony_origins,
@@ -35,8 +45,17 @@ from .steps import (
 )
 
 _ATTEMPTS: Final = 3  # to write an authentication whose record others change meanwhile
-STEP_UP: Final = "step-up"
-_STEP_UP_LIFETIME: Final = timedelta(hours=1)  # whoever validates the token says how old it may be, up to this
+# What only a response with a good signature ends in: then it is known whose passkey it was.
+_SIGNED: Final = frozenset(
+    {
+        Code.USER_VERIFICATION_UNTRUSTED,
+        Code.BACKUP_ELIGIBILITY_CHANGED,
+        Code.SIGN_COUNT_REGRESSED,
+        Code.CHALLENGE_EXPIRED,
+        Code.USER_DISABLED,
+        Code.CONFLICT,
+    }
+)
 
 
 class StartedAuthentication(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +86,7 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
         verified: What level 1 found: flags, counter, extensions.
         authenticated_at: UTC.
         purpose: What the ceremony was for.
-        step_up_token: Proves to `validate_step_up` that this happened; None without purpose, without tokens, or
-            where the user verification cannot be trusted.
+        step_up_token: Proves to `validate_step_up` that this happened; None without purpose or without tokens.
     """
 
     user: User
@@ -122,7 +140,8 @@ async def start_authentication(
     """Options for the client, for signing in, or for a user who is signed in to prove themselves again.
 
     Args:
-        user_id: Who is to answer. None: whoever has a passkey here; the client then lets the user choose.
+        user_id: Who is to answer. None: whoever has a passkey here; the client then lets the user choose. A second
+            factor is never asked for like this: nobody has given a first.
         discoverable: Do not name the user's passkeys: any discoverable one of theirs may answer, nothing is read
             here, and nothing is told of who exists.
         preset: Instead of the service's.
@@ -134,7 +153,7 @@ async def start_authentication(
 
     Raises:
         CredentialNotFound: The user has no passkey that may answer, or does not exist, or is disabled, and the
-            service has no `decoy_secret`. With one, such a start cannot be told from any other.
+            service has no `decoy_secret`. With one, such a start looks like that of a user who has some.
         DecodeError: `user_id_invalid`; `name_invalid`: of `purpose` or `account_stamp`.
         ConfigurationError: An argument that no client or authenticator can honour.
 
@@ -144,6 +163,11 @@ async def start_authentication(
     preset = preset or context.preset
     if user_id is not None:
         check_user_id(user_id)
+    if preset.usage == "second_factor" and (user_id is None or discoverable):
+        raise ConfigurationError(
+            "a second factor comes after a first: name the user who gave it, and their passkeys",
+            path="user_id" if user_id is None else "discoverable",
+        )
     check_opaque(purpose, account_stamp)
     if purpose is not None and preset.user_verification != "required":
         preset = msgspec.structs.replace(preset, user_verification="required")
@@ -186,6 +210,8 @@ async def finish_authentication(
 ) -> Authentication:
     """Who signed in, after every check, and with the passkey's record updated. The challenge is spent whatever happens.
 
+    Only a body above the size limit is not looked at, and spends nothing.
+
     Args:
         body: What the page got from ``credential.toJSON()``: JSON text or its members.
         user_id: Who is signed in already. Repeated wherever the start named it, except when a user whom the start
@@ -211,6 +237,7 @@ async def finish_authentication(
         raise
     ceremony = found_ceremony(await context.ceremonies.take(context.realm, challenge, sealed_state, now))
     state = ceremony.state
+    found: tuple[Passkey, User] | None = None
     try:
         if (
             not isinstance(state, AuthenticationState)
@@ -238,6 +265,7 @@ async def finish_authentication(
         for _ in range(_ATTEMPTS):
             if user.disabled_at is not None:
                 raise CeremonyError(Code.USER_DISABLED, "the user is disabled")
+            token = None if purpose is None else step_up_token(context, state, passkey, user, now)
             if await repository.advance_passkey(realm, verified.update, now, context.stored(event)):
                 break
             found = await repository.find_passkey(realm, response.raw_id)
@@ -254,10 +282,11 @@ async def finish_authentication(
             verified=verified,
             authenticated_at=now,
             purpose=purpose,
-            step_up_token=None if purpose is None else _step_up_token(context, verified, state, user.user_id, now),
+            step_up_token=token,
         )
     except PasskeyError as error:
-        await record_failure(context, EventType.AUTHENTICATION_FAILED, ceremony, response.raw_id, error)
+        owner = found[0].user_id if found is not None and error.code in _SIGNED else state.user_id
+        await record_failure(context, EventType.AUTHENTICATION_FAILED, state, owner, response.raw_id, error)
         raise
 
 
@@ -265,6 +294,8 @@ async def _allowed(
     context: Context, user_id: str, preset: Preset
 ) -> tuple[bytes, Sequence[CredentialDescriptor | CredentialRecord]]:
     """The user's handle and the passkeys that may answer; those of a decoy for somebody who has none."""
+    # Made for everybody: the time that they take would tell for whom they were needed.
+    instead = None if context.decoy_secret is None else decoys(context.decoy_secret, context.realm, user_id)
     account = await context.repository.find_account(context.realm, user_id)
     if account is not None and account.user.disabled_at is None:
         allowed = [
@@ -275,9 +306,9 @@ async def _allowed(
         ]
         if allowed:
             return account.user.user_handle, allowed
-    if context.decoy_secret is None:
+    if instead is None:
         raise CredentialNotFound("the user has no passkey that may answer", path="user_id")
-    return decoys(context.decoy_secret, context.realm, user_id)
+    return instead
 
 
 def _refuse(
@@ -312,15 +343,3 @@ def _nobodys_key() -> bytes:
     point = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
     x, y = point.x.to_bytes(32, "big"), point.y.to_bytes(32, "big")
     return b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" + x + b"\x22\x58\x20" + y
-
-
-def _step_up_token(
-    context: Context, verified: VerifiedAuthentication, state: AuthenticationState, user_id: str, now: datetime
-) -> str | None:
-    if context.tokens is None or not verified.user_verification_trusted:
-        return None
-    binding = "" if state.binding is None else encode_base64url(state.binding)
-    claims = {"realm": context.realm, "user": user_id, "purpose": state.purpose, "binding": binding}
-    return context.tokens.issue(
-        STEP_UP, claims | {"at": int(now.timestamp())}, expires_at=now + _STEP_UP_LIFETIME, now=now
-    )

@@ -17,7 +17,7 @@ from .repository import AsyncCeremonyRepository, AsyncSpentRepository, SpentRepo
 if TYPE_CHECKING:
     from ..tokens import Tokens
 
-_PURPOSE: Final = "ceremony"
+_PURPOSE: Final = "passkeycore/ceremony"
 _LONGEST_HANDLE: Final = 64
 # A response that is late but otherwise right is told so; therefore nothing forgets a ceremony at its very end.
 GRACE: Final = timedelta(minutes=1)
@@ -32,7 +32,8 @@ class StatelessCeremonies:
 
     Attributes:
         tokens: Seals the states.
-        spent: Remembers what was used; `MemoryRepository`, `SQLRepository` and `RedisCeremonies` do.
+        spent: Remembers what was used; `MemoryRepository`, `SQLRepository` and `RedisCeremonies` do. Servers that
+            share the secret of `tokens` have to share this as well: a state counts once in each.
     """
 
     def __init__(self, tokens: "Tokens", spent: SpentRepository) -> None:
@@ -114,7 +115,7 @@ class SealedCeremonies:
             return None
         try:
             content = self._tokens.unseal(_PURPOSE, sealed_state, now=now)
-            ceremony = Ceremony.from_bytes(content[1 + content[0] :])
+            ceremony = Ceremony.from_bytes(content[1 + content[0] :] if content else b"")
         except (TokenError, DecodeError):
             return None
         state = ceremony.state

@@ -4,8 +4,8 @@ Whoever calls these has already decided that the user may; every operation names
 `user_id` that no storage can hold is refused by each with a `DecodeError`, `user_id_invalid`.
 """
 
-from datetime import datetime, timedelta
-from hmac import compare_digest
+from datetime import datetime
+from types import NoneType
 from typing import Any, Final
 
 import msgspec
@@ -17,20 +17,17 @@ from ..errors import (
     ConflictError,
     CredentialNotFound,
     DecodeError,
-    TokenError,
 )
-from ..relying_party import hash_binding
 from ..webauthn.cose import PublicKey
 from ..webauthn.credential import CredentialRecord
 from ..webauthn.encoding import decode_base64url, encode_base64url
-from .authentication import STEP_UP
 from .context import Context
 from .records import Account, EventCount, EventFilter, EventPage, EventType, Passkey, User
 from .registration import check_added, new_user_handle
 from .repository import AsyncEventRepository
 from .steps import check_name, check_names, check_user_id
 
-_MOST_IMPORTED: Final = 100  # nobody loses a passkey because a former service allowed more of them
+_MOST_IMPORTED: Final = 32  # nobody loses a passkey because a former service allowed more; a sealed state holds these
 _MOST_EVENTS: Final = 1000
 
 
@@ -138,7 +135,7 @@ async def import_passkey(
 
     Raises:
         DecodeError, UnsupportedError, VerificationError: The record or its key is none, or another RP ID's.
-        CredentialExists: It is there already. LimitReached: The user has a hundred.
+        CredentialExists: It is there already. LimitReached: The user has 32.
         ConflictError: The user's passkeys here have another user handle; or `user_exists`: since a moment ago.
         ConfigurationError: A time without its zone.
     """
@@ -290,7 +287,11 @@ async def all_accepted_credentials(context: Context, user_id: str) -> dict[str, 
     return {
         "rpId": context.rp.id,
         "userId": encode_base64url(account.user.user_handle),
-        "allAcceptedCredentialIds": [encode_base64url(passkey.credential_id) for passkey in account.passkeys],
+        "allAcceptedCredentialIds": [
+            encode_base64url(passkey.credential_id)
+            for passkey in account.passkeys
+            if passkey.credential.rp_id == context.rp.id
+        ],
     }
 
 
@@ -312,45 +313,6 @@ async def current_user_details(context: Context, user_id: str) -> dict[str, Any]
     }
 
 
-async def validate_step_up(
-    context: Context,
-    token: str,
-    *,
-    user_id: str,
-    purpose: str,
-    max_age_s: int = 300,
-    binding: bytes | str | None = None,
-) -> datetime:
-    """When the user proved themselves for this purpose with user verification that can be trusted, UTC.
-
-    Args:
-        token: `Authentication.step_up_token`, kept by the application since.
-        user_id, purpose, binding: What the ceremony was started with.
-        max_age_s: How long ago at most, in seconds, up to an hour.
-
-    Raises:
-        TokenError: `token_invalid`: it proves something else, or nothing. `token_expired`: it was too long ago.
-        ConfigurationError: The service has no `tokens`.
-    """
-    if context.tokens is None:
-        raise ConfigurationError("step-up needs tokens", path="tokens")
-    now = context.now()
-    claims = context.tokens.read(STEP_UP, token, now=now)
-    hashed = hash_binding(binding)
-    expected = [context.realm, user_id, purpose, "" if hashed is None else encode_base64url(hashed)]
-    actual = [claims.get("realm"), claims.get("user"), claims.get("purpose"), claims.get("binding")]
-    at = claims.get("at")
-    if not isinstance(at, int) or not all(
-        isinstance(seen, str) and compare_digest(_bytes(seen), _bytes(wanted))
-        for seen, wanted in zip(actual, expected, strict=True)
-    ):
-        raise TokenError(Code.TOKEN_INVALID, "not a token for this")
-    authenticated_at = datetime.fromtimestamp(at, now.tzinfo)
-    if now - authenticated_at > timedelta(seconds=max_age_s):
-        raise TokenError(Code.TOKEN_EXPIRED, "too long ago")
-    return authenticated_at
-
-
 async def list_events(
     context: Context, which: EventFilter | None = None, *, cursor: str | None = None, limit: int = 100
 ) -> EventPage:
@@ -363,11 +325,13 @@ async def list_events(
 
     Raises:
         ConfigurationError: The service stores none, or another limit.
-        DecodeError: `cursor_invalid`.
+        DecodeError: `cursor_invalid`, `user_id_invalid`.
     """
     if not 1 <= limit <= _MOST_EVENTS:
         raise ConfigurationError(f"a number from 1 to {_MOST_EVENTS}", path="limit")
-    return await _events(context).list_events(context.realm, which or EventFilter(), cursor, limit)
+    if not isinstance(cursor, (str, NoneType)):
+        raise DecodeError(Code.CURSOR_INVALID, "no cursor", path="cursor")
+    return await _events(context).list_events(context.realm, _checked(which), cursor, limit)
 
 
 async def count_events(context: Context, which: EventFilter | None = None) -> tuple[EventCount, ...]:
@@ -376,7 +340,7 @@ async def count_events(context: Context, which: EventFilter | None = None) -> tu
     Raises:
         ConfigurationError: The service stores none.
     """
-    return await _events(context).count_events(context.realm, which or EventFilter())
+    return await _events(context).count_events(context.realm, _checked(which))
 
 
 async def remove_expired(context: Context) -> int:
@@ -385,6 +349,12 @@ async def remove_expired(context: Context) -> int:
     0 where they are in Redis, which forgets by itself.
     """
     return await context.ceremonies.remove_expired(context.now())
+
+
+def _checked(which: EventFilter | None) -> EventFilter:
+    if which is not None and which.user_id is not None:
+        check_user_id(which.user_id)
+    return which or EventFilter()
 
 
 def _events(context: Context) -> AsyncEventRepository:
@@ -401,11 +371,11 @@ async def _account(context: Context, user_id: str) -> Account:
 
 
 def _credential_id(credential_id: bytes | str) -> bytes:
-    return decode_base64url(credential_id, "credential_id") if isinstance(credential_id, str) else credential_id
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    if isinstance(credential_id, str):
+        return decode_base64url(credential_id, "credential_id")
+    if not isinstance(credential_id, bytes):
+        raise DecodeError(Code.CREDENTIAL_ID_INVALID, "neither bytes nor base64url", path="credential_id")
+    return credential_id
 
 
 def _check_passkey(found: bool) -> None:

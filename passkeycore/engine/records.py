@@ -107,7 +107,10 @@ _DECODER: Final = msgspec.msgpack.Decoder(Ceremony)
 
 
 class EventType(StrEnum):
-    """What happened. Closed as `passkeycore.Code` is: words are added, never renamed."""
+    """What happened. Closed as `passkeycore.Code` is: words are added, never renamed.
+
+    The two starts are told to sinks alone: anybody can begin as many ceremonies as they like, and fill a store.
+    """
 
     REGISTRATION_STARTED = "registration.started"
     REGISTRATION_FAILED = "registration.failed"

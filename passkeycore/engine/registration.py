@@ -25,7 +25,7 @@ from ..webauthn.client_data import claimed_challenge
 from ..webauthn.credential import CredentialRecord
 from ..webauthn.encoding import encode_base64url
 from ..webauthn.extension_inputs import RegistrationExtensions
-from ..webauthn.options import Conveyance, CreationOptions, Preset, RegistrationState
+from ..webauthn.options import Conveyance, CreationOptions, Preset, RegistrationStart, RegistrationState
 from ..webauthn.responses import RegistrationResponse
 from .context import Context
 from .records import Ceremony, EventType, Passkey, User
@@ -122,7 +122,8 @@ async def start_registration(
     Args:
         user_id: Who is signed in: the application's own name for the user. The engine's record of them is created
             here where there is none yet. None: a new user, with an id of the engine's making.
-        user_name: What the user recognises the account by. None: as stored.
+        user_name: What the user recognises the account by. None: as stored. Another name than the stored one is shown
+            with the passkey; `rename_user` stores it.
         user_display_name: A friendlier name, or empty.
         new_user: The user must not exist yet, and is created at the finish, together with the passkey. Say so
             wherever a visitor may choose `user_id`, or they add their passkey to somebody's account.
@@ -130,8 +131,8 @@ async def start_registration(
         preset: Instead of the service's.
         mediation: ``conditional`` creates without a dialog, right after signing in with a password. It does not demand
             user verification, whatever the preset.
-        binding: A secret of the browser session, or the token of an action; the finish repeats it. Needed where
-            `user_id` is None: nothing else tells then that the same visitor finishes.
+        binding: A secret of the browser session, or the token of an action, not empty; the finish repeats it. Needed
+            for a new user: nothing else tells then that the same visitor finishes.
         purpose: What the ceremony is for; opaque, and repeated at the finish.
         account_stamp: Whatever changes with the account's other secrets, such as a version of the password; repeated
             at the finish, so that a change in between ends the ceremony.
@@ -157,6 +158,9 @@ async def start_registration(
     if user_id is not None:
         check_user_id(user_id)
     check_opaque(purpose, account_stamp)
+    new_user = new_user or user_id is None
+    if new_user and binding is None:
+        raise ConfigurationError("a new user needs a binding: nothing else tells who finishes", path="binding")
     check_names(user_name, user_display_name)
     if passkey_name is not None:
         check_name(passkey_name, "passkey_name")
@@ -166,10 +170,6 @@ async def start_registration(
             raise ConflictError(Code.USER_EXISTS, "there is a user with this id")
         user = account.user
     else:
-        if user_id is None:
-            if binding is None:
-                raise ConfigurationError("a new user without an id needs a binding", path="binding")
-            new_user = True
         if user_name is None:
             raise CeremonyError(Code.USER_NOT_FOUND, "a user who is new here needs a name", path="user_name")
         user = User(
@@ -187,31 +187,36 @@ async def start_registration(
         raise LimitReached(
             "the user has as many passkeys as they may", limit=context.max_passkeys_per_user, current=len(passkeys)
         )
-    if account is None and not new_user:
-        user = await context.repository.get_or_create_user(user)
 
-    start = context.rp.registration_options(
-        user_handle=user.user_handle,
-        user_name=user_name or user.name,
-        user_display_name=user_display_name or user.display_name,
-        exclude=[passkey.credential for passkey in passkeys],
-        preset=preset,
-        authenticator_attachment=authenticator_attachment,
-        hints=hints,
-        attestation=attestation,
-        extensions=extensions,
-        mediation=mediation,
-        origins=ceremony_origins(context, extra_origin),
-        timeout_ms=context.timeout(mediation) if timeout_ms is None else timeout_ms,
-        challenge=context.random(32),
-        realm=context.realm,
-        user_id=user_id,
-        binding=binding,
-        purpose=purpose,
-        account_stamp=account_stamp,
-        credential_name=passkey_name,
-        now=now,
-    )
+    def begin(user: User) -> RegistrationStart:
+        return context.rp.registration_options(
+            user_handle=user.user_handle,
+            user_name=user_name or user.name,
+            user_display_name=user_display_name or user.display_name,
+            exclude=[passkey.credential for passkey in passkeys if passkey.credential.rp_id == context.rp.id],
+            preset=preset,
+            authenticator_attachment=authenticator_attachment,
+            hints=hints,
+            attestation=attestation,
+            extensions=extensions,
+            mediation=mediation,
+            origins=ceremony_origins(context, extra_origin),
+            timeout_ms=context.timeout(mediation) if timeout_ms is None else timeout_ms,
+            challenge=context.random(32),
+            realm=context.realm,
+            user_id=user_id,
+            binding=binding,
+            purpose=purpose,
+            account_stamp=account_stamp,
+            credential_name=passkey_name,
+            now=now,
+        )
+
+    start = begin(user)  # which refuses bad arguments; only then may a user be stored
+    if account is None and not new_user:
+        created = await context.repository.get_or_create_user(user)
+        if created.user_handle != user.user_handle:  # somebody else was first
+            user, start = created, begin(created)
     ceremony = Ceremony(state=start.state, new_user=user if new_user else None)
     sealed_state = await context.ceremonies.begin(ceremony, now)
     context.tell(context.event(EventType.REGISTRATION_STARTED, user_id=user.user_id, purpose=purpose))
@@ -231,6 +236,8 @@ async def finish_registration(
     sealed_state: str | None = None,
 ) -> Registration:
     """The passkey, stored, after every check. The challenge is spent whatever happens.
+
+    Only a body above the size limit is not looked at, and spends nothing.
 
     Args:
         body: What the page got from ``credential.toJSON()``: JSON text or its members.
@@ -257,7 +264,8 @@ async def finish_registration(
     try:
         return await _registered(context, response, ceremony, user_id, binding, purpose, account_stamp, now)
     except PasskeyError as error:
-        await record_failure(context, EventType.REGISTRATION_FAILED, ceremony, response.raw_id, error)
+        owner = ceremony.state.user_id if ceremony.new_user is None else ceremony.new_user.user_id
+        await record_failure(context, EventType.REGISTRATION_FAILED, ceremony.state, owner, response.raw_id, error)
         raise
 
 

@@ -72,7 +72,11 @@ class PasskeyRepository(Protocol):
     def get_or_create_user(self, user: User, /) -> User:
         """The stored user with `user.user_id`; `user` itself, now stored, where there was none.
 
-        Atomicity: Of several callers one creates, and all get the same user. Nothing stored is changed.
+        Atomicity: Of several callers one creates, and all get the same user. Nothing stored is changed. No two users
+            of a realm have one user handle.
+
+        Raises:
+            ConflictError: `conflict`: there was none, and another user has the user handle of `user`.
         """
         ...
 
@@ -106,7 +110,8 @@ class PasskeyRepository(Protocol):
             is never replaced. Also with many callers the user never has more than `limit`; to count first and to
             insert then is not enough.
         Answer: ``added``, or why nothing was stored. ``user_not_found`` also when the stored user has another user
-            handle than `passkey.credential`. Of several reasons any one.
+            handle than `passkey.credential`, ``user_exists`` also when another user has the handle of `new_user`. Of
+            several reasons any one.
         """
         ...
 
@@ -118,8 +123,9 @@ class PasskeyRepository(Protocol):
         """Writes what an authentication changes in the credential, and `used_at` as `last_used_at`.
 
         Atomicity: Compare-and-set: only while sign count, backup state and uv_initialized are still the ones that
-            `update` expects (None equals None).
-        Answer: False when they are not, or the passkey is gone; then nothing changed.
+            `update` expects (None equals None), and the owner is not disabled: one who was disabled since the passkey
+            was read does not get in.
+        Answer: False when that is not so, or the passkey is gone; then nothing changed.
         """
         ...
 

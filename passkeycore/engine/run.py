@@ -94,6 +94,7 @@ def _named(method: _F, flow: Callable[..., Any]) -> _F:
     parameters = [context.replace(name="self", annotation=inspect.Parameter.empty), *rest]
     method.__name__ = method.__qualname__ = flow.__name__
     method.__doc__, method.__module__ = flow.__doc__, flow.__module__
+    method.__annotations__ = {name: kind for name, kind in flow.__annotations__.items() if name != context.name}
     # No __wrapped__: frameworks that unwrap would see a coroutine behind a synchronous method.
     method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return method

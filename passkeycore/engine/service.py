@@ -6,14 +6,15 @@ No bodies here: what a method does stands in the flow of its name.
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from ..errors import ConfigurationError
-from ..relying_party import RelyingParty
+from ..relying_party import RelyingParty, check_timeout
 from ..webauthn.options import Preset, sole_factor
-from . import authentication, management, registration
+from . import authentication, management, registration, step_up
 from .ceremonies import (
     AsyncStatelessCeremonies,
     Ceremonies,
@@ -71,10 +72,26 @@ class _Service:
         now: Callable[[], datetime] | None,
         random: Callable[[int], bytes] | None,
     ) -> None:
-        if max_passkeys_per_user < 1:
-            raise ConfigurationError("at least 1", path="max_passkeys_per_user")
-        if decoy_secret is not None and len(decoy_secret) < _DECOY_SECRET_BYTES:
+        if not isinstance(max_passkeys_per_user, int) or max_passkeys_per_user < 1:
+            raise ConfigurationError("a number, at least 1", path="max_passkeys_per_user")
+        if not isinstance(realm, str) or "\0" in realm or not realm.isprintable():
+            raise ConfigurationError("a text that prints", path="realm")
+        if not isinstance(preset, (Preset, NoneType)):
+            raise ConfigurationError("what sole_factor() or second_factor() gives", path="preset")
+        for path, timeout in (("timeout_ms", timeout_ms), ("conditional_timeout_ms", conditional_timeout_ms)):
+            if timeout is not None:
+                check_timeout(timeout, path)
+        if decoy_secret is not None and (
+            not isinstance(decoy_secret, bytes) or len(decoy_secret) < _DECOY_SECRET_BYTES
+        ):
             raise ConfigurationError(f"at least {_DECOY_SECRET_BYTES} bytes", path="decoy_secret")
+        if tokens is not None:
+            from ..tokens import Tokens  # only for those who have some
+
+            if not isinstance(tokens, Tokens):
+                raise ConfigurationError("a Tokens", path="tokens")
+        if not isinstance(sinks, (list, tuple)):
+            raise ConfigurationError("a list of functions", path="sinks")
         waiting: Ceremonies
         if isinstance(ceremonies, (StatelessCeremonies, AsyncStatelessCeremonies)):
             waiting = SealedCeremonies(ceremonies.tokens, adapt(ceremonies.spent, AsyncSpentRepository))
@@ -192,7 +209,8 @@ class PasskeyService(_Service):
     def using(self, repository: PasskeyRepository) -> "PasskeyService":
         """The same service over another repository, such as one that joins a transaction of the caller's.
 
-        Ceremonies stay where they are: a rollback must not revive a challenge.
+        Ceremonies stay where they are: a rollback must not revive a challenge. Sinks are told when a method is done,
+        before the caller commits.
         """
         return self._using(immediate, repository)
 
@@ -215,7 +233,7 @@ class PasskeyService(_Service):
     remove_user = synchronous(management.remove_user)
     all_accepted_credentials = synchronous(management.all_accepted_credentials)
     current_user_details = synchronous(management.current_user_details)
-    validate_step_up = synchronous(management.validate_step_up)
+    validate_step_up = synchronous(step_up.validate_step_up)
     list_events = synchronous(management.list_events)
     count_events = synchronous(management.count_events)
     remove_expired = synchronous(management.remove_expired)
@@ -264,7 +282,8 @@ class AsyncPasskeyService(_Service):
     def using(self, repository: AsyncPasskeyRepository) -> "AsyncPasskeyService":
         """The same service over another repository, such as one that joins a transaction of the caller's.
 
-        Ceremonies stay where they are: a rollback must not revive a challenge.
+        Ceremonies stay where they are: a rollback must not revive a challenge. Sinks are told when a method is done,
+        before the caller commits.
         """
         return self._using(awaited, repository)
 
@@ -287,7 +306,7 @@ class AsyncPasskeyService(_Service):
     remove_user = asynchronous(management.remove_user)
     all_accepted_credentials = asynchronous(management.all_accepted_credentials)
     current_user_details = asynchronous(management.current_user_details)
-    validate_step_up = asynchronous(management.validate_step_up)
+    validate_step_up = asynchronous(step_up.validate_step_up)
     list_events = asynchronous(management.list_events)
     count_events = asynchronous(management.count_events)
     remove_expired = asynchronous(management.remove_expired)

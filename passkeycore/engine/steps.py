@@ -7,16 +7,21 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
+from unicodedata import category
 
 import msgspec
 
 from ..errors import ChallengeError, Code, DecodeError, PasskeyError
-from ..relying_party import UNSAFE_CHARACTERS
 from ..webauthn.client_data import claimed_challenge
 from ..webauthn.encoding import decode_base64url
+from ..webauthn.options import AuthenticationState, RegistrationState
 from .context import Context
 from .records import Ceremony, EventType
 
+# Control characters, invisible ones and separators of lines. The two joiners stay, without which some scripts and many
+# emoji cannot be written.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS: Final = {0x200C: None, 0x200D: None}
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 Body: TypeAlias = bytes | str | Mapping[str, Any]
@@ -44,15 +49,17 @@ def ceremony_origins(context: Context, extra: str | None) -> Sequence[str] | Non
 
 
 async def record_failure(
-    context: Context, type: EventType, ceremony: Ceremony, credential_id: bytes, error: PasskeyError
+    context: Context,
+    type: EventType,
+    state: RegistrationState | AuthenticationState,
+    user_id: str | None,
+    credential_id: bytes,
+    error: PasskeyError,
 ) -> None:
-    """Stores and tells that a ceremony failed."""
-    # Only of ceremonies that were begun here: else anybody could fill the store.
-    state = ceremony.state
-    event = context.event(
-        type, user_id=state.user_id, credential_id=credential_id, code=error.code, purpose=state.purpose
+    """Stores and tells that a ceremony failed, which was begun here: else anybody could fill the store."""
+    await context.record(
+        context.event(type, user_id=user_id, credential_id=credential_id, code=error.code, purpose=state.purpose)
     )
-    await context.record(event)
 
 
 class _NamedResponse(msgspec.Struct):
@@ -83,20 +90,27 @@ def _named_challenge(context: Context, body: Body) -> bytes | None:
 
 
 def check_name(name: str, path: str, longest: int = 64) -> None:
-    """Returns only when `name` can be shown to people: 1 to `longest` characters that print.
+    """Returns only when `name` can be shown to people: 1 to `longest` characters, some of which can be seen.
 
     Raises:
         DecodeError: `name_invalid`: names come from remote users.
     """
-    if not 1 <= len(name) <= longest or UNSAFE_CHARACTERS.search(name):
-        raise DecodeError(Code.NAME_INVALID, f"1 to {longest} characters, without control characters", path=path)
+    if (
+        not isinstance(name, str)
+        or not 1 <= len(name) <= longest
+        or not (seen := name.translate(_JOINERS)).strip()
+        or not _UNSEEN.isdisjoint(map(category, seen))
+    ):
+        raise DecodeError(
+            Code.NAME_INVALID, f"1 to {longest} characters, without control and invisible ones", path=path
+        )
 
 
 def check_names(name: str | None, display_name: str) -> None:
     """Likewise for the two names of a user, of which either may be missing."""
     if name is not None:
         check_name(name, "user_name", 256)
-    if display_name:
+    if display_name != "":  # None and the like are no names either
         check_name(display_name, "user_display_name", 256)
 
 
@@ -106,7 +120,7 @@ def check_user_id(user_id: str) -> None:
     Raises:
         DecodeError: `user_id_invalid`: it may come from a remote user, and must not end in a driver's error.
     """
-    if not 1 <= len(user_id) <= 255 or _UNSTORABLE.search(user_id):
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= 255 or _UNSTORABLE.search(user_id):
         raise DecodeError(Code.USER_ID_INVALID, "1 to 255 characters, without NUL and lone surrogates", path="user_id")
 
 
@@ -117,5 +131,5 @@ def check_opaque(purpose: str | None, account_stamp: str | None) -> None:
         DecodeError: `name_invalid`.
     """
     for path, text in (("purpose", purpose), ("account_stamp", account_stamp)):
-        if text is not None and (len(text) > 1024 or _UNSTORABLE.search(text)):
+        if text is not None and (not isinstance(text, str) or len(text) > 1024 or _UNSTORABLE.search(text)):
             raise DecodeError(Code.NAME_INVALID, "up to 1024 characters, without NUL and lone surrogates", path=path)

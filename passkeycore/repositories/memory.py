@@ -241,7 +241,7 @@ class MemoryRepository:
         credential_id = update.credential_id
         with self._lock:
             owner = self._owners.get((realm, credential_id))
-            if owner is None:
+            if owner is None or owner.user.disabled_at is not None:
                 return False
             passkey = owner.passkeys[credential_id]
             record = passkey.credential

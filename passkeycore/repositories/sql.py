@@ -7,6 +7,7 @@ What belongs here: the two classes; `sql_operations` has what they do, `sql_engi
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -20,7 +21,7 @@ except ImportError:
 from ..engine.run import asynchronous, run, synchronous
 from . import sql_events
 from . import sql_operations as operations
-from .sql_connections import Context, Immediate, asynchronous_pool, joined, synchronous_pool
+from .sql_connections import Context, Immediate, alone, asynchronous_pool, joined, synchronous_pool
 from .sql_engines import asynchronous_engine, synchronous_engine
 from .sql_tables import metadata
 
@@ -37,6 +38,11 @@ class SQLRepository:
     """A `Repository`, `EventRepository` and `SpentRepository` in SQLite or PostgreSQL; for threads.
 
     What a database or its driver raises comes through as SQLAlchemy's error, and nothing was changed then.
+
+    It may be made before a process forks, as preloading servers do: nothing is open then, and what was opened since,
+    the child leaves to the parent and opens anew. Two things are yours. SQLite forbids to fork while a thread is within
+    an operation. And of an engine handed in, the child has to call ``engine.dispose(close=False)`` before its first
+    use, or on SQLite the parent ``engine.dispose()`` before it forks.
     """
 
     def __init__(self, engine: "str | sqlalchemy.Engine", *, create: bool = False) -> None:
@@ -45,8 +51,10 @@ class SQLRepository:
         Args:
             engine: A URL, such as ``sqlite:///passkeys.db`` or ``postgresql://user@host/name``, or an engine of yours.
                 With a URL, SQLite gets a write-ahead log, full durability and 5 s of patience with other writers, and
-                PostgreSQL at most 20 connections. An engine is used as it is, but always in autocommit mode: every
-                operation lasts when it returns.
+                PostgreSQL at most 20 connections and READ COMMITTED, whatever the default there is. An engine is used
+                as it is, but always in autocommit mode: every operation lasts when it returns. Where its
+                ``default_transaction_isolation`` is a higher one, callers who meet in a single statement get the
+                driver's serialization error, and have to try again.
             create: Create what is missing of the tables, at once. False: your migrations do, from `metadata`.
 
         Raises:
@@ -57,9 +65,10 @@ class SQLRepository:
         self._engine = made
         self._is_ours = isinstance(engine, str)
         self._pool = synchronous_pool(made, ours=self._is_ours)
-        self.context = Context(self._pool, self._pool)
+        self.context = alone(self._pool)
         if create:
             self.create()
+            self.close()  # this may be the top of a module, and the process about to fork
 
     def create(self) -> None:
         """Creates what is missing of the tables; any number of processes may do so at once."""
@@ -77,15 +86,21 @@ class SQLRepository:
         rollback would revive a challenge. SQLite has one writer: there, begin to write only after the finish has taken
         its ceremony, or keep ceremonies elsewhere; otherwise it waits for you until its patience ends.
 
+        Events of a change are rolled back with the change. What is reported by itself (`add_event`: failures, for
+        instance) lasts at once on PostgreSQL, through a connection of its own; on SQLite, with its one writer, it stays
+        in your transaction and goes with it.
+
         Args:
             connection: To the database that has the tables, not in autocommit mode. For one thread, and while it lasts.
+                In REPEATABLE READ or SERIALIZABLE the driver's serialization error may come through, as from any
+                statement of yours; roll back then, and begin the ceremony anew.
 
         Raises:
             ConfigurationError: The connection has no transaction to join, or is one of another kind of database.
         """
         joining = type(self).__new__(type(self))
         joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
-        joining.context = Context(joined(Immediate(connection), connection.dialect), self._pool)
+        joining.context = joined(Immediate(connection), connection.dialect, self._pool)
         return joining
 
     add_ceremony = synchronous(operations.add_ceremony)
@@ -115,23 +130,44 @@ def _asynchronous(
     """`operation` as a method which, once begun, goes on to its end even when its caller is cancelled.
 
     SQLite's driver would otherwise leave the statement, and the lock that it holds, to the garbage collector. In the
-    transaction of a caller it stops with the caller, except where it has connections of its own (`own`).
+    transaction of a caller on PostgreSQL it stops with the caller, except where it has connections of its own (`own`);
+    on SQLite the caller hears of the cancellation when the operation has ended, and only then rolls back.
     """
 
     @functools.wraps(operation)
     async def undisturbed(context: Context, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        if context.store is not context.own and not own:
-            return await operation(context, *args, **kwargs)
-        return await asyncio.shield(operation(context, *args, **kwargs))
+        begun = operation(context, *args, **kwargs)
+        if own or context.store is context.own:
+            return await asyncio.shield(begun)
+        if context.store.dialect == "sqlite":
+            return await _to_its_end(begun)
+        return await begun
 
     # For pyright the methods of a protocol give a CoroutineType, which is narrower.
     return asynchronous(undisturbed)  # type: ignore[return-value]
 
 
+async def _to_its_end(operation: Coroutine[Any, Any, _T]) -> _T:
+    """What `operation` gives. Who is cancelled meanwhile learns it when the operation has ended."""
+    task = asyncio.ensure_future(operation)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
+
+
 class AsyncSQLRepository:
     """`SQLRepository` for asyncio.
 
-    An operation whose task is cancelled goes on to its end, though nobody hears of it; not in a transaction of yours.
+    An operation whose task is cancelled goes on to its end, though nobody hears of it. In a transaction of yours it
+    does so on SQLite, and the cancellation waits for it; on PostgreSQL it stops. Either way, roll back then. On SQLite
+    shield your own statements, too: one that is cancelled under way, or your commit or rollback, may leave the database
+    locked until the garbage collector finds the connection.
+
+    Forks are as for `SQLRepository`, but of SQLite only before the first operation.
     """
 
     def __init__(self, engine: "str | AsyncEngine", *, create: bool = False) -> None:
@@ -150,7 +186,7 @@ class AsyncSQLRepository:
         self._engine = made
         self._is_ours = isinstance(engine, str)
         self._pool = asynchronous_pool(made, ours=self._is_ours, create=create)
-        self.context = Context(self._pool, self._pool)
+        self.context = alone(self._pool)
 
     async def create(self) -> None:
         """Creates what is missing of the tables; any number of processes may do so at once."""
@@ -168,7 +204,7 @@ class AsyncSQLRepository:
         """
         joining = type(self).__new__(type(self))
         joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
-        joining.context = Context(joined(connection, connection.dialect), self._pool)
+        joining.context = joined(connection, connection.dialect, self._pool)
         return joining
 
     add_ceremony = _asynchronous(operations.add_ceremony, own=True)

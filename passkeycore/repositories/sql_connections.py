@@ -24,7 +24,8 @@ _T = TypeVar("_T")
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
 # In SQLite two that read first and write afterwards would block each other; so they wait before they read.
-_BEGIN: Final = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+# In PostgreSQL a writer who waited for another has to see what that one wrote, whatever the default is there.
+_BEGIN: Final = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED"}
 _SAVEPOINT: Final = "passkeycore"
 # Two that miss the same table would both create it, and one fail. Any number will do that nobody else locks.
 _CREATION: Final = {"sqlite": None, "postgresql": text("SELECT pg_advisory_xact_lock(7021880148220773484)")}
@@ -314,10 +315,13 @@ class Context(NamedTuple):
     Attributes:
         store: Users, passkeys and events; the transaction of a caller, if the repository joins one.
         own: What must last whatever a caller does.
+        reports: Events that go with no change, such as failures. They should last, too; but SQLite has one writer, and
+            beside a caller who writes they would wait for that caller in vain.
     """
 
     store: Store
     own: Store
+    reports: Store
 
 
 def synchronous_pool(engine: Engine, *, ours: bool) -> Pool:
@@ -342,8 +346,13 @@ def asynchronous_pool(engine: "AsyncEngine", *, ours: bool, create: bool) -> Poo
     return Pool(connect, engine.dialect.name, ours=ours, create=create, lock=asyncio.Lock())
 
 
-def joined(wire: Wire, dialect: Dialect) -> Joined:
-    """The transaction that the caller has on this connection.
+def alone(pool: Pool) -> Context:
+    """Everything on connections of our own."""
+    return Context(pool, pool, pool)
+
+
+def joined(wire: Wire, dialect: Dialect, pool: Pool) -> Context:
+    """The transaction that the caller has on this connection, and `pool` for what is to last whatever becomes of it.
 
     Raises:
         ConfigurationError: The connection has no transaction to join, as it is in autocommit mode; or it is one of a
@@ -353,7 +362,8 @@ def joined(wire: Wire, dialect: Dialect) -> Joined:
     if connection is None or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         raise ConfigurationError("there is no transaction to join", path="connection")
     check_dialect(dialect)
-    return Joined(wire, dialect.name)
+    store = Joined(wire, dialect.name)
+    return Context(store, pool, store if store.dialect == "sqlite" else pool)
 
 
 def _is_in_transaction(wire: Wire) -> bool:

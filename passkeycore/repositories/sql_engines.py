@@ -1,12 +1,14 @@
 """Engines of `SQLRepository`: made from a URL with safe settings, or handed in; and what is refused.
 
-What belongs here: which databases and drivers will do, and how a connection to them is set up.
+What belongs here: which databases and drivers will do, how a connection to them is set up, and what a fork leaves.
 """
 
-from collections.abc import Generator, Mapping
+import os
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 import sqlalchemy
 from sqlalchemy import event, exc
@@ -25,17 +27,21 @@ _DRIVERS: Final = {
     ("postgresql", True): "postgresql+psycopg",
 }
 _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "sqlite": {},
+    # The connection that was used last knows the most pages of the file; ten threads need not wait for one.
+    "sqlite": {"pool_size": 10, "pool_use_lifo": True},
     # A server that restarts or a firewall that forgets must not leave anybody waiting for long.
-    "postgresql": {"pool_size": 10, "max_overflow": 10, "pool_recycle": 1800},
+    "postgresql": {"pool_size": 10, "max_overflow": 10, "pool_recycle": 1800, "pool_use_lifo": True},
 }
 _CONNECT_TIMEOUT_S: Final = 10
-_PRAGMAS: Final = (
+_PRAGMAS: Final[tuple[str, ...]] = (
     "PRAGMA busy_timeout = 5000",  # milliseconds; the first, as the next one may have to wait
     "PRAGMA journal_mode = WAL",  # readers and the writer do not block each other
     "PRAGMA synchronous = FULL",  # what was reported as saved survives a power failure
     "PRAGMA foreign_keys = ON",
 )
+# A server or role may have another default, under which writers who meet fail instead of waiting for each other.
+_CHARACTERISTICS: Final = ("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",)
+_PREPARATIONS: Final[Mapping[str, Sequence[str]]] = {"sqlite": _PRAGMAS, "postgresql": _CHARACTERISTICS}
 _OLDEST_SQLITE: Final = (3, 35)  # the first with RETURNING
 
 
@@ -50,9 +56,9 @@ def synchronous_engine(engine: "str | Engine") -> Engine:
         with _explained(url):
             made = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_settings(url))
         _check(made.dialect, made.url, asynchronous=False)
-        _listen(made)
+        _prepare(made)
         return made
-    if not isinstance(engine, Engine):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(engine, Engine):
         raise _wrong(f"an Engine or a URL, not {type(engine).__name__}")
     _check(engine.dialect, engine.url, asynchronous=False)
     return engine
@@ -73,9 +79,9 @@ def asynchronous_engine(engine: "str | AsyncEngine") -> "AsyncEngine":
         with _explained(url):
             made = create_async_engine(url, isolation_level="AUTOCOMMIT", **_settings(url))
         _check(made.dialect, made.url, asynchronous=True)
-        _listen(made.sync_engine)
+        _prepare(made.sync_engine)
         return made
-    if not isinstance(engine, AsyncEngine):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(engine, AsyncEngine):
         raise _wrong(f"an AsyncEngine or a URL, not {type(engine).__name__}")
     _check(engine.dialect, engine.url, asynchronous=True)
     return engine
@@ -143,16 +149,37 @@ def _is_in_memory(url: URL) -> bool:
     return name in ("", ":memory:") or name.startswith("file::memory:") or url.query.get("mode") == "memory"
 
 
-def _listen(engine: Engine) -> None:
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+def _prepare(engine: Engine) -> None:
+    statements = _PREPARATIONS[engine.dialect.name]
+
+    def prepare(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+
+    event.listen(engine, "connect", prepare)
+    _engines.add(engine)
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
+_engines: Final = WeakSet[Engine]()
+
+
+def _before_fork() -> None:
+    # SQLite believes in a child that it has the locks of the parent, which it has not; so nothing of it may be open.
+    for engine in list(_engines):
+        if engine.dialect.name == "sqlite" and not engine.dialect.is_async:
+            engine.dispose()
+
+
+def _after_fork_in_child() -> None:
+    # Two processes on one socket get each other's answers. It is not closed, as the parent goes on using it.
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 def _wrong(expected: str) -> ConfigurationError:

@@ -26,7 +26,7 @@ _INSERT: Final = insert(events).inline()  # nobody wants the position back
 
 async def add_event(context: Context, event: Event, /) -> None:
     """See `EventRepository.add_event`."""
-    await context.store.count(_INSERT, _event_values(event))
+    await context.reports.count(_INSERT, _event_values(event))
 
 
 async def list_events(context: Context, realm: str, which: EventFilter, cursor: str | None, limit: int, /) -> EventPage:

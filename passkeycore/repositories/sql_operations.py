@@ -5,6 +5,7 @@ What belongs here: the statements, built once so that SQLAlchemy compiles them o
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from hmac import compare_digest
 from itertools import count
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..engine.records import Account, Ceremony, Event, Passkey, User
 from ..engine.repository import Addition
-from ..errors import Code, ConflictError
+from ..errors import Code, ConflictError, DecodeError
 from ..webauthn.credential import CredentialRecord, CredentialUpdate
 from .sql_connections import Context, Statements
 from .sql_events import note
@@ -34,6 +35,8 @@ from .sql_tables import ceremonies, passkeys, spent, users
 
 _GRACE: Final = timedelta(minutes=1)  # what expired is kept so long, for machines whose clocks differ
 _BATCH: Final = 1000  # rows; a few milliseconds, for which SQLite lets nobody else write
+# Two who share a connection, such as a process and its fork, get each other's answers: that must let nobody in.
+_OUT_OF_STEP: Final = "another one was asked for: the replies on this connection are out of step"
 _ATTEMPTS: Final = 32  # at a slot or user that others take in the same moment
 # Names of parameters may not be those of columns that the same statement sets.
 _REALM: Final[BindParameter[str]] = bindparam("in_realm")
@@ -45,7 +48,7 @@ _their_passkeys: Final = and_(passkeys.c.realm == _REALM, passkeys.c.user_id == 
 _their_passkey: Final = and_(_this_passkey, passkeys.c.user_id == _USER)
 _owner: Final = and_(users.c.realm == passkeys.c.realm, users.c.user_id == passkeys.c.user_id)
 
-_USER_COLUMNS: Final = [users.c[name] for name in User.__struct_fields__ if name != "realm"]
+_USER_COLUMNS: Final = [users.c[name] for name in User.__struct_fields__]
 _PASSKEY_COLUMNS: Final = [
     passkeys.c.record,
     passkeys.c.sign_count,
@@ -100,6 +103,7 @@ _ADVANCE_PASSKEY: Final = (
         passkeys.c.sign_count == bindparam("expected_sign_count"),
         passkeys.c.backup_state.is_not_distinct_from(bindparam("expected_backup_state")),
         passkeys.c.uv_initialized == bindparam("expected_uv_initialized"),
+        select(users.c.user_id).where(_owner, users.c.disabled_at.is_(None)).correlate(passkeys).exists(),
     )
     .values(
         sign_count=bindparam("new_sign_count"),
@@ -151,10 +155,15 @@ async def take_ceremony(context: Context, realm: str, challenge: bytes, /) -> Ce
     """See `CeremonyRepository.take_ceremony`.
 
     Raises:
-        DecodeError: `state_invalid`: what is stored is no ceremony; it is gone as well.
+        DecodeError: `state_invalid`: what is stored is no ceremony, or another one; it is gone as well.
     """
     rows = await context.own.rows(_TAKE_CEREMONY, {"in_realm": realm, "with_challenge": challenge})
-    return Ceremony.from_bytes(rows[0][0]) if rows else None
+    if not rows:
+        return None
+    ceremony = Ceremony.from_bytes(rows[0][0])
+    if ceremony.state.realm != realm or not compare_digest(ceremony.state.challenge, challenge):
+        raise DecodeError(Code.STATE_INVALID, _OUT_OF_STEP)
+    return ceremony
 
 
 async def remove_expired(context: Context, now: datetime, /) -> int:
@@ -179,24 +188,29 @@ async def get_or_create_user(context: Context, user: User, /) -> User:
 
     Raises:
         ConflictError: `conflict`: another user has this user handle.
+        DecodeError: `record_invalid`: the answer is about another user.
     """
     store = context.store
     for _ in range(_ATTEMPTS):
         rows = await store.rows(_SELECT_USER, {"in_realm": user.realm, "of_user": user.user_id})
         if rows:
-            return _user(user.realm, rows[0])
+            return _user(user.realm, user.user_id, rows[0])
         if await store.count(_INSERT_NEW[store.dialect][users], msgspec.structs.asdict(user)) == 1:
             return user
     raise ConflictError(Code.CONFLICT, "another user has this user handle")
 
 
 async def find_account(context: Context, realm: str, user_id: str, /) -> Account | None:
-    """See `PasskeyRepository.find_account`."""
+    """See `PasskeyRepository.find_account`.
+
+    Raises:
+        DecodeError: `record_invalid`: what is stored is no record, or the answer is about another user.
+    """
     rows = await context.store.rows(_SELECT_ACCOUNT, {"in_realm": realm, "of_user": user_id})
     if not rows:
         return None
-    stored = tuple(_passkey(realm, row) for row in rows if row[_USER_WIDTH] is not None)
-    return Account(user=_user(realm, rows[0]), passkeys=stored)
+    user = _user(realm, user_id, rows[0])
+    return Account(user=user, passkeys=tuple(_passkey(user, row) for row in rows if row[_USER_WIDTH] is not None))
 
 
 async def rename_user(
@@ -253,10 +267,16 @@ async def find_passkey(context: Context, realm: str, credential_id: bytes, /) ->
     """See `PasskeyRepository.find_passkey`.
 
     Raises:
-        DecodeError: `record_invalid`: what is stored is no record.
+        DecodeError: `record_invalid`: what is stored is no record, or the answer is about another passkey.
     """
     rows = await context.store.rows(_FIND_PASSKEY, {"in_realm": realm, "of_credential": credential_id})
-    return (_passkey(realm, rows[0]), _user(realm, rows[0])) if rows else None
+    if not rows:
+        return None
+    user = _user(realm, None, rows[0])
+    passkey = _passkey(user, rows[0])
+    if passkey.credential_id != credential_id:
+        raise DecodeError(Code.RECORD_INVALID, _OUT_OF_STEP)
+    return passkey, user
 
 
 async def advance_passkey(
@@ -364,20 +384,14 @@ def _user_key(passkey: Passkey) -> Mapping[str, object]:
     return {"in_realm": passkey.realm, "of_user": passkey.user_id}
 
 
-def _user(realm: str, row: Sequence[Any]) -> User:
-    user_id, user_handle, name, display_name, created_at, disabled_at = row[:_USER_WIDTH]
-    return User(
-        user_id=user_id,
-        user_handle=user_handle,
-        name=name,
-        display_name=display_name,
-        created_at=created_at,
-        disabled_at=disabled_at,
-        realm=realm,
-    )
+def _user(realm: str, user_id: str | None, row: Sequence[Any]) -> User:
+    user = User(**dict(zip(User.__struct_fields__, row, strict=False)))  # more may follow: a passkey
+    if user.realm != realm or (user_id is not None and user.user_id != user_id):
+        raise DecodeError(Code.RECORD_INVALID, _OUT_OF_STEP)
+    return user
 
 
-def _passkey(realm: str, row: Sequence[Any]) -> Passkey:
+def _passkey(owner: User, row: Sequence[Any]) -> Passkey:
     record, sign_count, eligible, state, uv_initialized, user_id, name, created_at, last_used_at = row[_USER_WIDTH:]
     credential = msgspec.structs.replace(
         CredentialRecord.from_bytes(record),
@@ -392,5 +406,5 @@ def _passkey(realm: str, row: Sequence[Any]) -> Passkey:
         name=name,
         created_at=created_at,
         last_used_at=last_used_at,
-        realm=realm,
+        realm=owner.realm,
     )

@@ -4,6 +4,7 @@ A policy says what to do where the specification leaves a choice or where strict
 disagree. It never switches a rule of the specification off; names that begin with ``danger_`` weaken security.
 """
 
+from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -20,11 +21,19 @@ def check_choices(settings: msgspec.Struct) -> None:
     Raises:
         ConfigurationError: Otherwise.
     """
-    for kind in type(settings).__mro__:
-        for name, annotation in getattr(kind, "__annotations__", {}).items():
-            choices = _choices(annotation)
-            if choices and getattr(settings, name) not in choices:
-                raise ConfigurationError(f"{getattr(settings, name)!a} is not one of {choices}", path=name)
+    for name, choices in _members(type(settings)):
+        if getattr(settings, name) not in choices:
+            raise ConfigurationError(f"{getattr(settings, name)!a} is not one of {choices}", path=name)
+
+
+@lru_cache(maxsize=32)  # every start of a ceremony has a state to check, and there are few kinds
+def _members(kind: type[msgspec.Struct]) -> tuple[tuple[str, tuple[object, ...]], ...]:
+    return tuple(
+        (name, choices)
+        for base in kind.__mro__
+        for name, annotation in getattr(base, "__annotations__", {}).items()
+        if (choices := _choices(annotation))
+    )
 
 
 def _choices(annotation: Any) -> tuple[object, ...]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 from django.db import IntegrityError
+from django.db.models import Exists, OuterRef
 from django.db.transaction import atomic
 
-from passkeycore import CredentialUpdate
+from passkeycore import Code, ConflictError, CredentialUpdate
 from passkeycore.engine import records
 from passkeycore.engine.records import Account, Event
 from passkeycore.engine.repository import Addition
@@ -58,7 +59,10 @@ class DjangoRepository:
 
     def get_or_create_user(self, user: records.User, /) -> records.User:
         values = msgspec.structs.asdict(user)
-        row, _ = User.objects.get_or_create(realm=user.realm, user_id=user.user_id, defaults=values)
+        try:
+            row, _ = User.objects.get_or_create(realm=user.realm, user_id=user.user_id, defaults=values)
+        except IntegrityError:
+            raise ConflictError(Code.CONFLICT, "another user has this user handle") from None
         return row.to_record()
 
     def find_account(self, realm: str, user_id: str, /) -> Account | None:
@@ -107,7 +111,10 @@ class DjangoRepository:
         return row and (row.to_record(), row.user.to_record())
 
     def advance_passkey(self, realm: str, update: CredentialUpdate, used_at: datetime, event: Event | None, /) -> bool:
+        # No join (user__disabled_at=None): Django would compare before it locks, and of two callers both could pass.
+        enabled = Exists(User.objects.filter(pk=OuterRef("user_id"), disabled_at=None))
         unchanged = Passkey.objects.filter(
+            enabled,
             realm=realm,
             credential_id=update.credential_id,
             sign_count=update.expected_sign_count,

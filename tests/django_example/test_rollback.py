@@ -45,9 +45,9 @@ def test_a_registration_goes_with_the_transaction_around_it() -> None:
     """User and passkey join the caller's transaction, so that they are not there without what came with them."""
     user = f"user-{token_hex(8)}"
     phone = VirtualClient(SoftwareAuthenticator(user), "https://example.com")
-    start = passkeys.start_registration(user_id=user, user_name="Ada", new_user=True)
+    start = passkeys.start_registration(user_id=user, user_name="Ada", new_user=True, binding="visitor")
     with transaction.atomic():
-        passkeys.finish_registration(phone.create(start.to_dict()), user_id=user)
+        passkeys.finish_registration(phone.create(start.to_dict()), user_id=user, binding="visitor")
         assert passkeys.list_passkeys(user)
         transaction.set_rollback(True)
     assert passkeys.find_user(user) is None

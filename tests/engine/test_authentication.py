@@ -224,13 +224,31 @@ class TestPresets:
         with refused("credential_not_allowed", passkeys):
             passkeys.finish_authentication(device.get(start.to_dict()))
 
-    def test_nor_where_the_preset_names_nobody(self, passkeys: Engine) -> None:
+    @pytest.mark.parametrize("start", [{}, {"discoverable": True}, {"user_id": "ada", "discoverable": True}])
+    @pytest.mark.parametrize("of_the_service", [False, True])
+    def test_nor_is_it_asked_for_where_nobody_is_named(self, colour: Colour, start: Any, of_the_service: bool) -> None:
+        passkeys = engine(colour, preset=SECOND) if of_the_service else engine(colour)
+        passkeys.register(start={"preset": SECOND})
+        with refused("configuration_invalid", passkeys) as caught:
+            passkeys.start_authentication(**start, **({} if of_the_service else {"preset": SECOND}))
+        assert caught.value.path == ("discoverable" if "user_id" in start else "user_id")
+        assert passkeys.under_way() == 0
+
+    @pytest.mark.parametrize("user_id", [None, "eve"])
+    def test_a_service_for_sole_factors_does_not_finish_one_without_the_user_who_gave_the_first(
+        self, colour: Colour, user_id: str | None
+    ) -> None:
+        second = engine(colour, preset=SECOND)
         device = browser()
-        passkeys.register(client=device, start={"preset": SECOND})
-        next(iter(device.authenticator.credentials.values())).discoverable = True
-        start = passkeys.start_authentication(preset=SECOND)
-        with refused("credential_not_allowed", passkeys):
-            passkeys.finish_authentication(device.get(start.to_dict()))
+        passkey = second.register(client=device)
+        sole = engine(colour, memory=second.memory, seed="sole")
+        for finisher in (sole, second):
+            start = second.start_authentication(user_id="ada")
+            body = device.get(start.to_dict(), credential_id=passkey.credential_id)
+            with refused("challenge_unknown", second):
+                finisher.finish_authentication(body, user_id=user_id)
+        start = second.start_authentication(user_id="ada")
+        assert sole.finish_authentication(device.get(start.to_dict()), user_id="ada").user_id == "ada"
 
     def test_it_answers_beside_a_password(self, passkeys: Engine) -> None:
         device = browser()

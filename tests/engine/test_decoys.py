@@ -13,6 +13,7 @@ from passkeycore import PasskeyError, second_factor
 from passkeycore.engine.decoys import decoys
 from passkeycore.testing import SoftwareKey, Tamper, VirtualClient, b64url_decode, b64url_encode
 
+from .calls import calls_of
 from .kit import SECRET, Colour, Engine, browser, engine, hooked, refused
 
 KEY = SoftwareKey.derive("anybody", -7)
@@ -40,12 +41,18 @@ class TestShape:
         drawn = [decoys(SECRET, "", name) for name in NAMES]
         assert {len(handle) for handle, _ in drawn} == {32}
         counts = Counter(len(credentials) for _, credentials in drawn)
-        assert set(counts) == {1, 2, 3}
-        assert counts[1] > counts[2] > counts[3] > 0
+        assert set(counts) == {1, 2, 3, 4, 5}
+        assert counts[1] > counts[2] > counts[3] > max(counts[4], counts[5])
         every = [each for _, credentials in drawn for each in credentials]
         assert len({each.id for each in every}) == len(every)
         assert {len(each.id) for each in every} == {16, 20, 32, 48, 64}
-        assert {each.transports for each in every} == {("hybrid", "internal"), ("nfc", "usb")}
+        assert {each.transports for each in every} == {
+            ("hybrid", "internal"),
+            ("internal",),
+            ("nfc", "usb"),
+            ("usb",),
+            (),
+        }
 
 
 @pytest.fixture
@@ -101,6 +108,13 @@ class TestStart:
         assert b64url_encode(passkey.credential_id) not in [each["id"] for each in named]
         beside = passkeys.start_authentication(user_id="b", preset=second_factor()).to_dict()["allowCredentials"]
         assert [b64url_decode(each["id"]) for each in beside] == [passkey.credential_id]
+
+    def test_decoys_are_made_for_everybody(self, passkeys: Engine) -> None:
+        """Counted by the interpreter: the work that they are does not tell for whom they were needed."""
+        for user_id in EVERYBODY:
+            with calls_of("decoys", "decoys.py") as counted:
+                passkeys.start_authentication(user_id=user_id)
+            assert counted.number == 1, user_id
 
     def test_it_asks_the_repository_as_often_for_everybody(self, colour: Colour) -> None:
         asked: list[str] = []
@@ -223,8 +237,6 @@ class TestFinish:
 
     def test_an_unknown_passkey_costs_a_verification_too(self, passkeys: Engine) -> None:
         """Counted by the interpreter: every refused finish runs `PublicKey.verify` once, whoever was asked for."""
-        from .calls import calls_of
-
         for user_id in EVERYBODY:
             body = forged(passkeys.start_authentication(user_id=user_id).to_dict())
             with calls_of("verify", "cose.py") as counted, refused("signature_invalid"):

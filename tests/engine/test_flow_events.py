@@ -1,17 +1,21 @@
 """Which events the flows record: with the change itself, and nothing secret in them."""
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from passkeycore.engine.records import Event, EventType
-from passkeycore.testing import Tamper, VirtualClient, b64url_encode
+from passkeycore.testing import SoftwareKey, Tamper, VirtualClient, b64url_encode
 
-from .kit import ADA, Colour, Engine, browser, challenge_of, engine, refused
+from .kit import ADA, Colour, Engine, browser, challenge_of, engine, hooked, refused
 from .test_management import OWNER, RECORD
+
+FORGER = SoftwareKey.derive("forger", -7)
 
 
 @pytest.fixture
@@ -25,6 +29,21 @@ def ada(colour: Colour, device: VirtualClient) -> Engine:
     made = engine(colour, store_events=True)
     made.register(client=device)
     return made
+
+
+def _counting(colour: Colour) -> tuple[Engine, VirtualClient]:
+    """A service that stores events, where ada has signed in once with an authenticator that counts."""
+    passkeys, device = engine(colour, store_events=True), browser(sign_count=5, sign_count_step=1)
+    passkeys.register(client=device)
+    passkeys.finish_authentication(device.get(passkeys.start_authentication().to_dict()))
+    return passkeys, device
+
+
+def _replaced(passkeys: Engine, **members: Any) -> None:
+    """Changes ada's stored record, as another server would."""
+    owner = passkeys.memory._users["", "ada"]
+    ((id, passkey),) = owner.passkeys.items()
+    owner.passkeys[id] = replace(passkey, credential=replace(passkey.credential, **members))
 
 
 def types(passkeys: Engine) -> list[str]:
@@ -111,6 +130,62 @@ class TestFailures:
             with pytest.raises(Exception):  # noqa: B017, PT011
                 ada.finish_authentication(wrong)
         assert types(ada) == [EventType.AUTHENTICATION_SUCCEEDED, *before]
+
+    @pytest.mark.parametrize(
+        ("prepare", "tamper", "code"),
+        [
+            (None, Tamper(sign_count=lambda _: 0), "sign_count_regressed"),
+            (None, Tamper(flags=lambda flags: flags | 8), "backup_eligibility_changed"),
+            (lambda e: _replaced(e, uv_initialized=False), Tamper(), "user_verification_untrusted"),
+            (lambda e: e.clock.move(hours=1), Tamper(), "challenge_expired"),
+            (lambda e: e.disable_user("ada"), Tamper(), "user_disabled"),
+        ],
+    )
+    def test_after_a_good_signature_it_names_the_owner_where_the_start_named_nobody(
+        self, colour: Colour, prepare: Any, tamper: Tamper, code: str
+    ) -> None:
+        passkeys, device = _counting(colour)
+        start = passkeys.start_authentication()
+        if prepare is not None:
+            prepare(passkeys)
+        with refused(code, passkeys):
+            passkeys.finish_authentication(device.get(start.to_dict(), tamper=tamper))
+        event = passkeys.list_events().events[0]
+        assert (event.type, event.code, event.user_id) == ("authentication.failed", code, "ada")
+
+    def test_so_does_a_record_that_changes_faster_than_it_can_be_written(self, colour: Colour) -> None:
+        before: dict[str, Callable[..., object]] = {}
+        passkeys, device = hooked(colour, before, store_events=True), browser()
+        passkeys.register(client=device)
+        before["advance_passkey"] = lambda *_: False
+        with refused("conflict", passkeys):
+            passkeys.finish_authentication(device.get(passkeys.start_authentication().to_dict()))
+        assert passkeys.list_events().events[0].user_id == "ada"
+
+    @pytest.mark.parametrize(
+        ("finish", "tamper", "code"),
+        [
+            ({}, Tamper(sign=lambda _, message: FORGER.sign(message)), "signature_invalid"),
+            ({}, Tamper(flags=lambda flags: flags & ~4), "user_verification_required"),
+            ({}, Tamper(rp_id_hash=lambda _: bytes(32)), "rp_id_mismatch"),
+            ({"binding": "another"}, Tamper(), "challenge_unknown"),
+        ],
+    )
+    def test_before_it_names_nobody(self, colour: Colour, finish: Any, tamper: Tamper, code: str) -> None:
+        """Or anybody could write failures into the history of whomever's credential id they know."""
+        passkeys, device = _counting(colour)
+        start = passkeys.start_authentication()
+        with refused(code, passkeys):
+            passkeys.finish_authentication(device.get(start.to_dict(), tamper=tamper), **finish)
+        event = passkeys.list_events().events[0]
+        assert (event.type, event.code, event.user_id) == ("authentication.failed", code, None)
+
+    def test_a_new_user_who_fails_is_named_by_the_id_they_were_promised(self, ada: Engine) -> None:
+        start = ada.start_registration(user_name="new", binding="session")
+        tamper = Tamper(rp_id_hash=lambda _: bytes(32))
+        with refused("rp_id_mismatch", ada):
+            ada.finish_registration(browser("two").create(start.to_dict(), tamper=tamper), binding="session")
+        assert ada.list_events().events[0].user_id == start.user_id
 
     def test_a_lost_race_is_a_failure(self, ada: Engine, device: VirtualClient) -> None:
         start = ada.start_registration(**ADA)

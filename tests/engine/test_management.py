@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from passkeycore import CredentialRecord, LimitReached
+from passkeycore import CredentialRecord, LimitReached, RelyingParty
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.testing import SoftwareKey, b64url_encode
 
@@ -188,6 +188,17 @@ class TestSignals:
         both.remove_all_passkeys("ada")
         assert both.all_accepted_credentials("ada")["allAcceptedCredentialIds"] == []
 
+    def test_those_of_another_relying_party_in_the_same_realm_are_not_this_ones_to_signal(self, both: Engine) -> None:
+        rp = RelyingParty(id="example.net", name="Elsewhere", origins=["https://example.net"])
+        elsewhere = engine(both.colour, rp=rp, memory=both.memory, seed="elsewhere")
+        other = elsewhere.register(client=browser("elsewhere", origin="https://example.net"))
+        told = elsewhere.all_accepted_credentials("ada")
+        assert told["allAcceptedCredentialIds"] == [b64url_encode(other.credential_id)]
+        assert (
+            b64url_encode(other.credential_id) not in both.all_accepted_credentials("ada")["allAcceptedCredentialIds"]
+        )
+        assert len(both.list_passkeys("ada")) == 3
+
     def test_current_user_details(self, both: Engine) -> None:
         both.rename_user("ada", "new")
         told = both.current_user_details("ada")
@@ -282,12 +293,12 @@ class TestImport:
 
     def test_nobody_loses_one_because_another_service_allowed_more(self, colour: Colour) -> None:
         passkeys = engine(colour, max_passkeys_per_user=1)
-        for number in range(100):
+        for number in range(32):
             passkeys.import_passkey(**OWNER, credential=replace(RECORD, credential_id=bytes([number])))
         with refused("limit_reached", passkeys) as caught:
             passkeys.import_passkey(**OWNER, credential=RECORD)
         assert isinstance(caught.value, LimitReached)
-        assert caught.value.limit == 100
+        assert (caught.value.limit, caught.value.current) == (32, 32)
         with refused("limit_reached", passkeys):
             passkeys.start_registration(**ADA)
 

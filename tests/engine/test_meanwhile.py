@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from passkeycore import CredentialNotFound
 from passkeycore.engine.service import AsyncPasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository
-from passkeycore.testing import SoftwareKey, VirtualClient
+from passkeycore.testing import SoftwareKey, VirtualClient, b64url_encode
 from passkeycore.webauthn.options import Preset
 
 from .calls import calls_of
@@ -168,6 +168,35 @@ class TestLostUpdates:
         with refused("user_disabled"):
             stage.sign_in()
 
+    def test_one_disabled_between_the_read_and_the_write_is_too(self, stage: Stage) -> None:
+        """Nothing of the passkey's own record changes: it is the write that has to look at the user."""
+        memory, at = stage.passkeys.memory, stage.passkeys.clock.at
+        stage.once(lambda: memory.set_user_disabled("", "ada", at, None))
+        with refused("user_disabled"):
+            stage.sign_in()
+        assert stage.record().sign_count == 5
+        assert stage.passkeys.list_passkeys("ada")[0].last_used_at is None
+
+
+class TestFirstStarts:
+    def test_of_two_at_once_both_have_the_handle_that_is_stored(self, colour: Colour) -> None:
+        before: dict[str, Callable[..., object]] = {}
+        passkeys = hooked(colour, before)
+        other = engine("sync", memory=passkeys.memory, seed="other")
+        first: list[Any] = []
+
+        def be_quicker(*_: object) -> None:
+            before.clear()
+            first.append(other.start_registration(**ADA))
+
+        before["get_or_create_user"] = be_quicker
+        second = passkeys.start_registration(**ADA)
+        handle = b64url_encode(passkeys.find_user("ada").user_handle)
+        assert [start.to_dict()["user"]["id"] for start in (*first, second)] == [handle, handle]
+        assert passkeys.under_way() == 2
+        for number, start in enumerate((*first, second)):
+            assert passkeys.finish_registration(browser(f"{number}").create(start.to_dict()), user_id="ada")
+
 
 def _eve() -> Any:
     from passkeycore.engine.records import User
@@ -254,9 +283,10 @@ class TestCancellation:
     def test_of_a_registration(self) -> None:
         async def story() -> None:
             service, repository, _ = await _cast()
-            start = await service.start_registration(user_id="eve", user_name="eve", new_user=True)
+            start = await service.start_registration(user_id="eve", user_name="eve", new_user=True, binding="b")
             body = browser("eve").create(start.to_dict())
-            await self.cancel_at("add_passkey", repository, service.finish_registration(body, user_id="eve"), start)
+            finish = service.finish_registration(body, user_id="eve", binding="b")
+            await self.cancel_at("add_passkey", repository, finish, start)
 
         asyncio.run(story())
 

@@ -8,11 +8,30 @@ from typing import Any
 
 import pytest
 
-from passkeycore import Policy, second_factor, sole_factor
+from passkeycore import Policy, RelyingParty, second_factor, sole_factor
 from passkeycore.engine.records import Ceremony
 from passkeycore.testing import Tamper, b64url_decode, b64url_encode
 
-from .kit import ADA, EVE, NOW, RP, Chance, Colour, Engine, browser, challenge_of, engine, posted, refused, user_of
+from .kit import (
+    ADA,
+    EVE,
+    NOW,
+    RP,
+    Chance,
+    Colour,
+    Engine,
+    Json,
+    browser,
+    challenge_of,
+    engine,
+    posted,
+    refused,
+    user_of,
+)
+
+CHOSEN: Json = ADA | {"new_user": True, "binding": "session"}
+ELSEWHERE = RelyingParty(id="example.net", name="Elsewhere", origins=["https://example.net"])
+REPEATED = {"user_id": "ada", "binding": "session"}
 
 
 def test_a_passkey_is_stored_for_the_user_who_began(passkeys: Engine) -> None:
@@ -318,10 +337,12 @@ class TestNewUsers:
         begun = passkeys.start_authentication(user_id=start.user_id)
         assert begun.to_dict()["allowCredentials"][0]["id"] == b64url_encode(done.passkey.credential_id)
 
-    def test_that_needs_a_binding(self, passkeys: Engine) -> None:
+    @pytest.mark.parametrize("who", [{"user_name": "new"}, ADA | {"new_user": True}])
+    def test_that_needs_a_binding_also_with_a_chosen_id(self, passkeys: Engine, who: Any) -> None:
         with refused("configuration_invalid", passkeys) as caught:
-            passkeys.start_registration(user_name="new")
+            passkeys.start_registration(**who)
         assert caught.value.path == "binding"
+        assert passkeys.under_way() == 0
 
     def test_and_nobody_else_finishes_it(self, passkeys: Engine) -> None:
         for finish in ({}, {"binding": "other"}, {"binding": "session", "user_id": "ada"}):
@@ -330,41 +351,41 @@ class TestNewUsers:
                 passkeys.finish_registration(browser().create(start.to_dict()), **finish)
 
     def test_a_name_is_needed(self, passkeys: Engine) -> None:
-        for who in ({"binding": "session"}, {"user_id": "ada", "new_user": True}):
+        for who in ({}, {"user_id": "ada", "new_user": True}):
             with refused("user_not_found", passkeys):
-                passkeys.start_registration(**who)
+                passkeys.start_registration(**who, binding="session")
 
     def test_a_chosen_id_is_created_at_the_finish(self, passkeys: Engine) -> None:
-        start = passkeys.start_registration(**ADA, new_user=True)
+        start = passkeys.start_registration(**CHOSEN)
         assert passkeys.find_user("ada") is None
-        assert passkeys.finish_registration(browser().create(start.to_dict()), user_id="ada").user_id == "ada"
+        assert passkeys.finish_registration(browser().create(start.to_dict()), **REPEATED).user_id == "ada"
         assert passkeys.find_user("ada").name == ADA["user_name"]
 
     def test_a_chosen_id_that_exists_is_refused_at_the_start(self, passkeys: Engine) -> None:
         passkeys.get_or_create_user("ada", "ada")
         with refused("user_exists", passkeys) as caught:
-            passkeys.start_registration(**ADA, new_user=True)
+            passkeys.start_registration(**CHOSEN)
         assert caught.value.http_status == 409
         assert passkeys.under_way() == 0
 
     def test_of_two_with_one_id_the_second_is_refused_at_the_finish(self, passkeys: Engine) -> None:
-        starts = [passkeys.start_registration(**ADA, new_user=True) for _ in range(2)]
+        starts = [passkeys.start_registration(**CHOSEN) for _ in range(2)]
         bodies = [browser(f"{n}").create(start.to_dict()) for n, start in enumerate(starts)]
-        passkeys.finish_registration(bodies[0], user_id="ada")
+        passkeys.finish_registration(bodies[0], **REPEATED)
         with refused("user_exists", passkeys):
-            passkeys.finish_registration(bodies[1], user_id="ada")
+            passkeys.finish_registration(bodies[1], **REPEATED)
 
     def test_a_failed_finish_creates_nobody(self, passkeys: Engine) -> None:
-        start = passkeys.start_registration(**ADA, new_user=True)
+        start = passkeys.start_registration(**CHOSEN)
         body = browser().create(start.to_dict(), tamper=Tamper(flags=lambda flags: flags & ~4))
         with refused("user_verification_required", passkeys):
-            passkeys.finish_registration(body, user_id="ada")
+            passkeys.finish_registration(body, **REPEATED)
 
     def test_a_credential_that_exists_creates_nobody(self, passkeys: Engine) -> None:
         passkeys.register("same", start=EVE)
-        start = passkeys.start_registration(**ADA, new_user=True)
+        start = passkeys.start_registration(**CHOSEN)
         with refused("credential_exists", passkeys):
-            passkeys.finish_registration(browser("same").create(start.to_dict()), user_id="ada")
+            passkeys.finish_registration(browser("same").create(start.to_dict()), **REPEATED)
 
 
 def test_a_state_that_was_not_made_here_and_names_nobody_creates_nobody(passkeys: Engine) -> None:
@@ -380,6 +401,14 @@ class TestOptions:
         passkeys.register("eve", start=EVE)
         excluded = passkeys.start_registration(**ADA).to_dict()["excludeCredentials"]
         assert [b64url_decode(each["id"]) for each in excluded] == ids
+
+    def test_but_none_that_is_another_relying_partys_in_the_same_realm(self, passkeys: Engine) -> None:
+        passkeys.register("one")
+        elsewhere = engine(passkeys.colour, rp=ELSEWHERE, memory=passkeys.memory, seed="elsewhere")
+        here = browser("here", origin="https://example.net")
+        other = elsewhere.register(client=here)
+        excluded = elsewhere.start_registration(**ADA).to_dict()["excludeCredentials"]
+        assert [b64url_decode(each["id"]) for each in excluded] == [other.credential_id]
 
     def test_they_pass_through(self, passkeys: Engine) -> None:
         start = passkeys.start_registration(
@@ -402,7 +431,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("arguments", [{"timeout_ms": 0}, {"hints": "client-device"}, {"extra_origin": "https://"}])
     def test_what_no_client_can_honour_is_ours_to_mend(self, passkeys: Engine, arguments: Any) -> None:
-        with refused("configuration_invalid"):
+        with refused("configuration_invalid", passkeys):  # nor is the user stored who would be new
             passkeys.start_registration(**ADA, **arguments)
         assert passkeys.under_way() == 0
 
@@ -454,7 +483,7 @@ class TestExtraOrigin:
 
     @pytest.mark.parametrize("origin", ["https://example.com", "https://notexample.org", "http://login.example.org"])
     def test_it_lies_within_the_rp_id(self, passkeys: Engine, origin: str) -> None:
-        with refused("configuration_invalid"):
+        with refused("configuration_invalid", passkeys):
             passkeys.start_registration(**ADA, extra_origin=origin)
 
 

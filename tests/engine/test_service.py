@@ -5,12 +5,12 @@ import inspect
 import pydoc
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from passkeycore import PasskeyError
-from passkeycore.engine import authentication, management, registration
+from passkeycore.engine import authentication, management, registration, step_up
 from passkeycore.engine.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
 from passkeycore.engine.run import run
 from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
@@ -22,7 +22,7 @@ from .kit import ADA, RP, SECRET, Clock, Colour, Engine, browser, engine, refuse
 
 FLOWS: dict[str, Callable[..., Any]] = {
     name: flow
-    for module in (registration, authentication, management)
+    for module in (registration, authentication, management, step_up)
     for name, flow in vars(module).items()
     if inspect.iscoroutinefunction(flow) and not name.startswith("_") and flow.__module__ == module.__name__
 }
@@ -188,6 +188,15 @@ class TestMethods:
         assert (method.__name__, method.__doc__, method.__module__) == (name, flow.__doc__, flow.__module__)
         assert inspect.iscoroutinefunction(method) == (kind is AsyncPasskeyService)
         assert not hasattr(method, "__wrapped__")
+
+    @pytest.mark.parametrize("name", FLOWS)
+    def test_their_types_can_be_asked_for(self, kind: Any, name: str) -> None:
+        """As frameworks do that inject arguments by their types."""
+        wanted = get_type_hints(FLOWS[name])
+        del wanted["context"]
+        hints = get_type_hints(getattr(kind, name))
+        assert hints == wanted
+        assert hints.keys() == {*inspect.signature(getattr(kind, name)).parameters, "return"} - {"self"}
 
     def test_help_shows_them(self, kind: Any) -> None:
         text = pydoc.plain(pydoc.render_doc(kind.finish_authentication))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from passkeycore.engine.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
 from passkeycore.engine.decoys import decoys
@@ -14,8 +15,10 @@ from passkeycore.testing import Tamper, VirtualClient
 from passkeycore.tokens import Tokens
 
 from .kit import ADA, NOW, SECRET, Chance, Colour, Engine, browser, engine, refused
+from .test_management import OWNER, RECORD
 
 TOKENS = Tokens([SECRET])
+SEALED = "passkeycore/ceremony"
 
 
 def stateless(
@@ -147,9 +150,11 @@ def test_another_secret_another_purpose_and_another_kind_are_unknown(
     for sealed in (
         elsewhere.start_authentication().sealed_state,
         TOKENS.seal("other", b"", expires_at=expires_at, now=NOW),
-        TOKENS.seal("ceremony", b"no ceremony", expires_at=expires_at, now=NOW),
-        TOKENS.seal("ceremony", b"pkx1\xc1", expires_at=expires_at, now=NOW),
-        TOKENS.issue("ceremony", {}, expires_at=expires_at, now=NOW),
+        TOKENS.seal(SEALED, b"", expires_at=expires_at, now=NOW),
+        TOKENS.seal(SEALED, bytes([255]), expires_at=expires_at, now=NOW),
+        TOKENS.seal(SEALED, b"\0no ceremony", expires_at=expires_at, now=NOW),
+        TOKENS.seal(SEALED, b"\0pkx1\xc1", expires_at=expires_at, now=NOW),
+        TOKENS.issue(SEALED, {}, expires_at=expires_at, now=NOW),
         ada.start_registration(**ADA).sealed_state,
     ):
         start = ada.start_authentication()
@@ -244,6 +249,34 @@ def test_room_for_spent_states_that_is_full_refuses(colour: Colour, device: Virt
         passkeys.finish_authentication(device.get(start.to_dict()), sealed_state=start.sealed_state)
 
 
+def test_a_token_of_the_applications_own_is_none_of_ours(ada: Engine, device: VirtualClient) -> None:
+    """An application that seals what a client sent, for a purpose of a plain name, does not seal ceremonies."""
+    start = ada.start_authentication()
+    content = TOKENS.unseal(SEALED, start.sealed_state, now=NOW)
+    own = TOKENS.seal("ceremony", content, expires_at=NOW + timedelta(minutes=5), now=NOW)
+    with refused("challenge_unknown", ada):
+        ada.finish_authentication(device.get(start.to_dict()), sealed_state=own)
+    assert ada.finish_authentication(device.get(start.to_dict()), sealed_state=start.sealed_state)
+
+
+@pytest.mark.parametrize("stamp", [None, 1024 * "\U0001f511"])
+def test_the_longest_list_of_credentials_can_be_sealed(colour: Colour, device: VirtualClient, stamp: Any) -> None:
+    """As many as may be imported, each with the longest id there is, and beside them the longest texts."""
+    passkeys = stateless(colour, max_passkeys_per_user=40)
+    register(passkeys, device)
+    for number in range(31):
+        record = replace(RECORD, credential_id=bytes([number]) + 1022 * b"x")
+        passkeys.import_passkey(**OWNER, credential=record)
+    texts = {"account_stamp": stamp, "purpose": stamp}
+    start = passkeys.start_authentication(user_id="ada", **texts)
+    assert len(start.to_dict()["allowCredentials"]) == 32
+    body = device.get(start.to_dict())
+    assert passkeys.finish_authentication(body, user_id="ada", **texts, sealed_state=start.sealed_state)
+    enrolment = passkeys.start_registration(**ADA, **texts)
+    body = browser("another").create(enrolment.to_dict())
+    assert passkeys.finish_registration(body, user_id="ada", **texts, sealed_state=enrolment.sealed_state)
+
+
 class TestLength:
     def test_it_tells_no_more_than_the_options_do(self, colour: Colour) -> None:
         """For the same list of credentials a real user's state is exactly as long as a decoy's."""
@@ -257,7 +290,7 @@ class TestLength:
                 register(passkeys, device, user_id=f"really {number:02}")
             for user_id in (nobody, f"really {number:02}"):
                 sealed = passkeys.start_authentication(user_id=user_id).sealed_state
-                content = TOKENS.unseal("ceremony", sealed, now=NOW)
+                content = TOKENS.unseal(SEALED, sealed, now=NOW)
                 lengths.setdefault(shape, set()).add((len(sealed), len(content)))
         assert len(lengths) > 3
         assert {shape: len(seen) for shape, seen in lengths.items()} == dict.fromkeys(lengths, 1)
@@ -266,8 +299,8 @@ class TestLength:
     def test_nor_does_the_length_of_a_user_handle(self, ada: Engine, length: int) -> None:
         ada.get_or_create_user("other", "other", user_handle=length * b"h")
         register(ada, browser("other"), user_id="other")
-        usual = TOKENS.unseal("ceremony", ada.start_authentication(user_id="ada").sealed_state, now=NOW)
-        other = TOKENS.unseal("ceremony", ada.start_authentication(user_id="other").sealed_state, now=NOW)
+        usual = TOKENS.unseal(SEALED, ada.start_authentication(user_id="ada").sealed_state, now=NOW)
+        other = TOKENS.unseal(SEALED, ada.start_authentication(user_id="other").sealed_state, now=NOW)
         assert len(other) == len(usual) + len("other") - len("ada")
 
     def test_and_that_only_in_steps(self, ada: Engine) -> None:

@@ -1,17 +1,21 @@
 """Step-up: a user who is signed in proves themselves again, for one purpose, with verification that can be trusted."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from passkeycore import second_factor
+from passkeycore import RelyingParty, second_factor
 from passkeycore.testing import VirtualClient
 from passkeycore.tokens import Tokens
 
-from .kit import EVE, NOW, SECRET, Colour, Engine, browser, engine, refused
+from .calls import calls_of
+from .kit import EVE, NOW, SECRET, Colour, Engine, browser, engine, hooked, refused
 
 TOKENS = Tokens([SECRET])
+ISSUED = "passkeycore/step-up"
 PAY = {"user_id": "ada", "purpose": "pay:42"}
 
 
@@ -86,18 +90,36 @@ def test_nothing_is_good_for_more_than_an_hour(ada: Engine, device: VirtualClien
 
 def test_what_is_no_token_is_refused(ada: Engine, device: VirtualClient) -> None:
     token = step_up(ada, device).step_up_token
-    foreign = Tokens([SECRET[::-1]]).issue("step-up", {}, expires_at=NOW + timedelta(hours=1), now=NOW)
+    foreign = Tokens([SECRET[::-1]]).issue(ISSUED, {}, expires_at=NOW + timedelta(hours=1), now=NOW)
     other = TOKENS.issue("enrolment", {"at": 1}, expires_at=NOW + timedelta(hours=1), now=NOW)
     for wrong in ("", "x", token[:-1], token[:-2] + "AA", foreign, other):
         with refused("token_invalid"):
             ada.validate_step_up(wrong, **PAY)
 
 
-@pytest.mark.parametrize("at", [None, "1", 1.5])
-def test_a_token_without_its_time_is_none(ada: Engine, at: Any) -> None:
-    claims = {"realm": "", "user": "ada", "purpose": "pay:42", "binding": "", "at": at}
+@pytest.mark.parametrize("name", ["for", "credential", "at"])
+@pytest.mark.parametrize("value", [None, "1", 1.5, ["a"]])
+def test_a_token_without_all_its_parts_is_none(ada: Engine, device: VirtualClient, name: str, value: Any) -> None:
+    claims = TOKENS.read(ISSUED, step_up(ada, device).step_up_token, now=NOW)
+    whole = TOKENS.issue(ISSUED, claims, expires_at=NOW + timedelta(hours=1), now=NOW)
+    assert ada.validate_step_up(whole, **PAY) == NOW
+    other = TOKENS.issue(ISSUED, claims | {name: value}, expires_at=NOW + timedelta(hours=1), now=NOW)
     with refused("token_invalid"):
-        ada.validate_step_up(TOKENS.issue("step-up", claims, expires_at=NOW + timedelta(hours=1), now=NOW), **PAY)
+        ada.validate_step_up(other, **PAY)
+
+
+def test_a_token_of_the_applications_own_is_none_of_ours(ada: Engine, device: VirtualClient) -> None:
+    claims = TOKENS.read(ISSUED, step_up(ada, device).step_up_token, now=NOW)
+    own = TOKENS.issue("step-up", claims, expires_at=NOW + timedelta(hours=1), now=NOW)
+    with refused("token_invalid"):
+        ada.validate_step_up(own, **PAY)
+
+
+def test_its_reader_learns_neither_user_nor_purpose(ada: Engine, device: VirtualClient) -> None:
+    claims = TOKENS.read(ISSUED, step_up(ada, device, binding="session", account_stamp="7").step_up_token, now=NOW)
+    assert claims.keys() == {"for", "credential", "at"}
+    for word in ("ada", "pay", "session", _id(ada.list_passkeys("ada")[0])):
+        assert word not in str(claims)
 
 
 @pytest.mark.parametrize("text", ["é", "o'neil; --", 255 * "a"])
@@ -148,17 +170,112 @@ def test_nor_without_tokens(passkeys: Engine, device: VirtualClient) -> None:
         passkeys.validate_step_up("x", **PAY)
 
 
-def test_another_realm_and_another_user_have_tokens_of_their_own(colour: Colour, device: VirtualClient) -> None:
-    tenants = [engine(colour, tokens=TOKENS, realm=realm) for realm in ("a", "b")]
-    tenants[0].register(client=device)
-    token = step_up(tenants[0], device).step_up_token
-    with refused("token_invalid"):
-        tenants[1].validate_step_up(token, **PAY)
-    assert tenants[0].validate_step_up(token, **PAY)
+def test_another_user_has_tokens_of_their_own(ada: Engine) -> None:
     other = browser("eve")
-    tenants[0].register(client=other, start=EVE)
+    ada.register(client=other, start=EVE)
+    token = step_up(ada, other, user_id="eve").step_up_token
     with refused("token_invalid"):
-        tenants[0].validate_step_up(step_up(tenants[0], other, user_id="eve").step_up_token, **PAY)
+        ada.validate_step_up(token, **PAY)
+    assert ada.validate_step_up(token, **(PAY | {"user_id": "eve"}))
+
+
+class TestElsewhere:
+    """Services that share the secret of their tokens do not share what the tokens prove."""
+
+    @pytest.mark.parametrize(("rp_id", "realm"), [("example.net", ""), ("example.org", "b")])
+    def test_another_relying_party_and_another_realm_refuse_it(
+        self, ada: Engine, device: VirtualClient, rp_id: str, realm: str
+    ) -> None:
+        token = step_up(ada, device).step_up_token
+        rp = RelyingParty(id=rp_id, name="Elsewhere", origins=[f"https://{rp_id}"])
+        memory = ada.memory if realm == "" else None
+        other = engine(ada.colour, rp=rp, realm=realm, memory=memory, tokens=TOKENS)
+        if realm:  # the same user with the same user handle and passkey: only the realm differs
+            other.get_or_create_user("ada", "ada", user_handle=ada.find_user("ada").user_handle)
+            other.import_passkey(user_id="ada", user_name="ada", credential=ada.list_passkeys("ada")[0].credential)
+        with refused("token_invalid"):
+            other.validate_step_up(token, **PAY)
+        assert ada.validate_step_up(token, **PAY)
+
+    def test_another_process_with_the_secret_accepts_it(self, ada: Engine, device: VirtualClient) -> None:
+        token = step_up(ada, device).step_up_token
+        assert engine(ada.colour, memory=ada.memory, tokens=TOKENS, seed="two").validate_step_up(token, **PAY)
+
+
+class TestSince:
+    """What happened to the user since the step-up."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda e: e.disable_user("ada"),
+            lambda e: e.remove_user("ada"),
+            lambda e: (e.register("another"), e.remove_passkey("ada", e.list_passkeys("ada")[0].credential_id)),
+            lambda e: e.remove_all_passkeys("ada"),
+            lambda e: _recreated(e),
+        ],
+    )
+    def test_it_says_nothing_about_who_is_not_the_same_any_more(
+        self, ada: Engine, device: VirtualClient, change: Any
+    ) -> None:
+        token = step_up(ada, device).step_up_token
+        change(ada)
+        with refused("token_invalid", ada):
+            ada.validate_step_up(token, **PAY)
+
+    @pytest.mark.parametrize("stamp", [None, "", "8"])
+    def test_another_account_stamp_ends_it(self, ada: Engine, device: VirtualClient, stamp: str | None) -> None:
+        token = step_up(ada, device, account_stamp="7").step_up_token
+        with refused("token_invalid"):
+            ada.validate_step_up(token, **PAY, account_stamp=stamp)
+        assert ada.validate_step_up(token, **PAY, account_stamp="7") == NOW
+
+    def test_an_empty_stamp_is_not_none(self, ada: Engine, device: VirtualClient) -> None:
+        token = step_up(ada, device).step_up_token
+        with refused("token_invalid"):
+            ada.validate_step_up(token, **PAY, account_stamp="")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda e: e.rename_user("ada", "another", "Another"),
+            lambda e: e.rename_passkey("ada", e.list_passkeys("ada")[0].credential_id, "another"),
+            lambda e: (e.disable_user("ada"), e.enable_user("ada")),
+            lambda e: e.register("another"),
+        ],
+    )
+    def test_other_changes_leave_it_good(self, ada: Engine, device: VirtualClient, change: Any) -> None:
+        token = step_up(ada, device).step_up_token
+        change(ada)
+        assert ada.validate_step_up(token, **PAY) == NOW
+
+
+def _recreated(passkeys: Engine) -> None:
+    """A user of the same name with the same passkey, but another handle: somebody else."""
+    record = passkeys.list_passkeys("ada")[0].credential
+    passkeys.remove_user("ada")
+    passkeys.import_passkey(user_id="ada", user_name="ada", credential=replace(record, user_handle=b"another"))
+
+
+class TestBeforeTheWrite:
+    """Nothing that can fail comes after the passkey's record was updated."""
+
+    @pytest.mark.parametrize("text", [1024 * "\U0001f511", 1024 * "'"])
+    def test_the_longest_texts_fit_into_a_token(self, ada: Engine, device: VirtualClient, text: str) -> None:
+        done = step_up(ada, device, purpose=text, account_stamp=text, binding=text)
+        wanted = PAY | {"purpose": text, "account_stamp": text, "binding": text}
+        assert ada.validate_step_up(done.step_up_token, **wanted) == NOW
+        assert ada.list_passkeys("ada") == (done.passkey,)
+
+    def test_the_token_is_made_first(self, colour: Colour, device: VirtualClient) -> None:
+        before: dict[str, Callable[..., object]] = {}
+        passkeys = hooked(colour, before, tokens=TOKENS)
+        passkeys.register(client=device)
+        made: list[int] = []
+        with calls_of("issue", "tokens.py") as issued:
+            before["advance_passkey"] = lambda *_: made.append(issued.number)
+            assert step_up(passkeys, device).step_up_token
+        assert (made, issued.number) == ([1], 1)
 
 
 class TestRecipes:

@@ -20,7 +20,8 @@ in the event loop of the test, it gives an asynchronous context manager:
                     yield MyAsyncRepository(pool)
             return opened()
 
-Where your repository can join a transaction of the caller's, `RollbackContract` has two rules for that, too.
+Where your repository can join a transaction of the caller's, `RollbackContract` has two rules for that, too, and
+`SpentRollbackContract` these and a third one, for a repository that keeps spent keys.
 
 Each method states one rule in its docstring, and raises `ContractError` where it does not hold. Callers who compete are
 threads or tasks: the repository needs room for 16 at a time. Every rule uses realms and ids of its own, so that tables
@@ -32,7 +33,7 @@ from passkeycore.testing.contract.ceremonies import CeremonyContract, SpentContr
 from passkeycore.testing.contract.events import EventContract
 from passkeycore.testing.contract.harness import ContractError
 from passkeycore.testing.contract.passkeys import PasskeyContract
-from passkeycore.testing.contract.rollbacks import RollbackContract
+from passkeycore.testing.contract.rollbacks import RollbackContract, SpentRollbackContract
 
 __all__ = [
     "CeremonyContract",
@@ -41,4 +42,5 @@ __all__ = [
     "PasskeyContract",
     "RollbackContract",
     "SpentContract",
+    "SpentRollbackContract",
 ]

@@ -171,6 +171,24 @@ class SpentContract:
             expect(await repository.spend(of, key, BEGUN), True, f"the answer in realm {of!r}")
             expect(await repository.spend(of, key, BEGUN), False, f"the second answer in realm {of!r}")
 
+    @rule
+    async def test_a_key_stays_spent_until_it_is_over(self, repository: AsyncSpentRepository) -> None:
+        """Cleaning forgets a key that expired more than a minute ago, and no other.
+
+        A storage that does this by itself removes nothing here, and says 0.
+        """
+        of, over = realm(), token_bytes(32)
+        needed = {token_bytes(32): late for late in (_INSTANT, timedelta(minutes=1), BEGUN - EARLIER)}
+        expect(await repository.spend(of, over, EARLIER), True)
+        for key, late in needed.items():
+            expect(await repository.spend(of, key, EARLIER + late), True)
+        removed = await repository.remove_expired(EARLIER + _GRACE)
+        expect(await repository.spend(of, over, EARLIER), False, "the answer to a key that expired a minute ago")
+        removed = await repository.remove_expired(EARLIER + _GRACE + _INSTANT)
+        for key, late in needed.items():
+            expect(await repository.spend(of, key, EARLIER + late), False, "the answer to a key that is not over")
+        expect(await repository.spend(of, over, BEGUN), removed > 0, f"that a key is forgotten when {removed} were")
+
     @race
     async def test_one_caller_spends_it(self, repository: AsyncSpentRepository, together: Together) -> None:
         """Of any number of callers who spend one key, one succeeds."""

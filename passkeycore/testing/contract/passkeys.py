@@ -228,6 +228,21 @@ class PasskeyRules:
         expect(await _account(repository, owner), Account(user=owner), "the account")
 
     @rule
+    async def test_nothing_is_written_for_a_disabled_user(self, repository: AsyncPasskeyRepository) -> None:
+        """An authentication of a user who was disabled meanwhile writes nothing; enabled again, they get in as ever."""
+        of = realm()
+        (owner, kept), (_, theirs) = await _owner(repository, of), await _owner(repository, of)
+        await repository.set_user_disabled(of, owner.user_id, NOW, None)
+        disabled = msgspec.structs.replace(owner, disabled_at=NOW)
+        expect(await repository.advance_passkey(of, update(kept), _LATER, None), False)
+        expect(await repository.find_passkey(of, kept.credential_id), (kept, disabled), "the passkey")
+        expect(await repository.advance_passkey(of, update(theirs), _LATER, None), True, "the answer for another user")
+        await repository.set_user_disabled(of, owner.user_id, None, None)
+        expect(await repository.advance_passkey(of, update(kept), _LATER, None), True, "the answer when enabled")
+        kept = _advanced(kept, update(kept), _LATER)
+        expect(await repository.find_passkey(of, kept.credential_id), (kept, owner), "the passkey when enabled")
+
+    @rule
     async def test_the_owner_changes_a_passkey(self, repository: AsyncPasskeyRepository) -> None:
         """Renaming and confirming user verification change one member of one passkey; removing removes one."""
         of = realm()

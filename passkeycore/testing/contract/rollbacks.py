@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from secrets import token_bytes
 from typing import Any
 
-from passkeycore.engine.repository import AsyncRepository
+from passkeycore.engine.repository import AsyncRepository, AsyncSpentRepository
 from passkeycore.testing.contract.harness import Undone, expect, rollback
-from passkeycore.testing.contract.samples import NOW, ceremony, passkey, realm, update, user
+from passkeycore.testing.contract.samples import BEGUN, NOW, ceremony, passkey, realm, update, user
 
 
 class RollbackContract(ABC):
@@ -65,3 +66,18 @@ class RollbackContract(ABC):
         expect(await repository.find_passkey(of, kept.credential_id), (kept, owner), "the passkey after the rollback")
         expect(await repository.find_passkey(of, second.credential_id), None, "the passkey rolled back")
         expect(await repository.find_account(of, new.user_id), None, "the user rolled back")
+
+
+class SpentRollbackContract(RollbackContract):
+    """`RollbackContract` for a repository that is a `SpentRepository`, too."""
+
+    @rollback
+    async def test_a_spent_key_stays_spent(
+        self, repository: AsyncSpentRepository, undone: Undone[AsyncSpentRepository]
+    ) -> None:
+        """A key that was spent is spent after the caller's rollback, too."""
+        of, key = realm(), token_bytes(32)
+        async with undone() as joined:
+            expect(await joined.spend(of, key, BEGUN), True)
+            expect(await joined.spend(of, key, BEGUN), False, "the answer within the transaction")
+        expect(await repository.spend(of, key, BEGUN), False, "the answer after the rollback")

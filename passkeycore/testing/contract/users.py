@@ -1,6 +1,5 @@
 """Rules for users: who is who, and that a user goes with everything of theirs."""
 
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from secrets import token_bytes
@@ -9,6 +8,7 @@ import msgspec
 
 from passkeycore.engine.records import Account, User
 from passkeycore.engine.repository import AsyncPasskeyRepository
+from passkeycore.errors import Code, ConflictError
 from passkeycore.testing.contract.harness import Together, expect, race, rule
 from passkeycore.testing.contract.samples import CALLERS, NOW, ROUNDS, TEXT, full_user, passkey, realm, user
 
@@ -120,18 +120,20 @@ class UserRules:
         expect(await repository.find_account(of, gone.user_id), Account(user=again), "the account")
 
     @rule
-    async def test_a_user_handle_taken_changes_nobody(self, repository: AsyncPasskeyRepository) -> None:
-        """Whatever happens to a second user with the same user handle, the first keeps all that is theirs.
-
-        The handle is unique in the realm; how a storage refuses it is left to it: most raise.
-        """
+    async def test_no_two_users_have_one_user_handle(self, repository: AsyncPasskeyRepository) -> None:
+        """A second user with the same user handle is a conflict, or exists, and the first keeps all that is theirs."""
         of = realm()
         one = await _with_passkey(repository, of)
-        with suppress(Exception):
-            await repository.get_or_create_user(user(of, user_handle=one.user.user_handle))
-        stranger = user(of, user_handle=one.user.user_handle)
-        with suppress(Exception):
-            await repository.add_passkey(passkey(stranger), 5, stranger, None)
+        second = user(of, user_handle=one.user.user_handle)
+        try:
+            answer: object = await repository.get_or_create_user(second)
+        except ConflictError as error:
+            answer = error.code
+        expect(answer, Code.CONFLICT, "the answer to the same handle again")
+        theirs = passkey(second)
+        expect(await repository.add_passkey(theirs, 5, second, None), "user_exists")
+        expect(await repository.find_account(of, second.user_id), None, "the second user's account")
+        expect(await repository.find_passkey(of, theirs.credential_id), None, "the second user's passkey")
         expect(await repository.find_account(of, one.user.user_id), one, "the first user's account")
         found = await repository.find_passkey(of, one.passkeys[0].credential_id)
         expect(found, (one.passkeys[0], one.user), "the passkey with its owner")

@@ -5,7 +5,7 @@ Rows V01 to V16 but those that wait, and A36.
 
 from typing import Any, Final
 
-from passkeycore import Code
+from passkeycore import Code, second_factor, sole_factor
 from passkeycore.testing import SoftwareKey, Tamper, b64url_encode
 
 from ...engine.kit import ADA, RP, challenge_of
@@ -28,9 +28,13 @@ ENROL_BOUND: Final = Play(
 )
 BEGIN: Final = Play(verb="start_authentication")
 BEGIN_ENROLLING: Final = Play(verb="start_registration", start=ADA)
+BEGIN_KNOWN: Final = Play(verb="start_authentication", start={"user_id": "ada", "preset": second_factor()})
+BEGIN_NEW: Final = Play(verb="start_registration", start={"user_name": "new", "binding": "this session"})
+SECOND: Final = Play(start={"user_id": "ada", "preset": second_factor()}, finish={"user_id": "ada"})
 
 _UNKNOWN, _NOT_ALLOWED = Code.CHALLENGE_UNKNOWN, Code.CREDENTIAL_NOT_ALLOWED
 _MISMATCH, _EXPIRED, _MISSING = Code.USER_HANDLE_MISMATCH, Code.CHALLENGE_EXPIRED, Code.USER_HANDLE_MISSING
+_INVALID: Final = Code.CONFIGURATION_INVALID
 _FORGED: Final = Tamper(sign=lambda _, message: SoftwareKey.derive("another", -7).sign(message))
 _UNVERIFIED: Final = Tamper(flags=lambda flags: flags & ~4)
 _GUESS: Final = said(challenge=b64url_encode(bytes(32)))
@@ -90,6 +94,16 @@ def _late_and_disabled(scene: Scene) -> None:
     scene.passkeys.clock.move(**_LATE)
 
 
+def _finished_elsewhere(scene: Scene) -> None:
+    scene.passkeys = scene.another(preset=sole_factor())
+    scene.notes.append("a service for sole factors")
+
+
+def _finished_alone(scene: Scene) -> None:
+    _finished_elsewhere(scene)
+    scene.keywords["user_id"] = None
+
+
 def _drawn(*challenges: bytes) -> Any:
     def change(scene: Scene) -> None:
         scene.draw.next = list(challenges)
@@ -117,6 +131,8 @@ OWNERS: Final = (
     flow("V03-user-from-the-form", _UNKNOWN, SIGN_IN, _given(user_id="eve")),
     flow("V03.user-from-the-record", None, SIGN_IN, _eve_answers(), lambda outcome: outcome.user_id == "eve"),
     flow("V04-no-handle-and-nobody-named", _MISSING, SIGN_IN, _without_resident_key),
+    flow("V04.second-factor-of-nobody", _INVALID, BEGIN, _given(preset=second_factor())),
+    flow("V04.second-factor-of-nobody-in-particular", _INVALID, BEGIN_KNOWN, _given(discoverable=True)),
 )
 CEREMONIES: Final = (
     flow("V05-registration-finished-as-authentication", _UNKNOWN, SIGN_IN, _of_a_registration),
@@ -124,11 +140,24 @@ CEREMONIES: Final = (
     flow("V06.step-up-used-to-sign-in", _UNKNOWN, STEP_UP, _given(purpose=None)),
     flow("V06.step-up-of-somebody-else", _UNKNOWN, STEP_UP, _given(user_id="eve")),
     flow("V06.step-up-of-nobody", _UNKNOWN, STEP_UP, _given(user_id=None)),
+    flow("V06.second-factor-without-the-first", _UNKNOWN, SECOND, _given(user_id=None)),
+    flow("V06.second-factor-used-as-the-only-one", _UNKNOWN, SECOND, _finished_alone),
+    flow("V06.second-factor-finished-by-a-service-for-sole-factors", None, SECOND, _finished_elsewhere),
     flow("V07-step-up-for-another-action", _UNKNOWN, STEP_UP, _given(purpose="transfer:43")),
     flow("V09-begun-in-another-session", _UNKNOWN, BOUND, _given(binding="another session")),
     flow("V09.session-forgotten", _UNKNOWN, BOUND, _given(binding=None)),
     flow("V09.session-where-none-was", _UNKNOWN, SIGN_IN, _given(binding="this session")),
     flow("V09.enrolment-begun-in-another-session", _UNKNOWN, ENROL_BOUND, _given(binding="another session")),
+    flow("V09.session-without-an-id", _INVALID, BEGIN, _given(binding="")),
+    flow("V09.enrolment-in-a-session-without-an-id", _INVALID, BEGIN_ENROLLING, _given(binding=b"")),
+    flow("V09.empty-session-where-none-was", _UNKNOWN, SIGN_IN, _given(binding="")),
+    flow("V09.new-user-of-any-session", _INVALID, BEGIN_NEW, _given(binding=None)),
+    flow(
+        "V09.new-user-of-a-chosen-id-of-any-session",
+        _INVALID,
+        BEGIN_NEW,
+        _given(user_id="new", new_user=True, binding=None),
+    ),
     flow("V11-challenge-of-15-bytes", Code.CONFIGURATION_INVALID, BEGIN, _drawn(bytes(15))),
     flow("V11.challenge-of-no-bytes", Code.CONFIGURATION_INVALID, BEGIN_ENROLLING, _drawn(b"")),
     flow("V12-same-challenge-twice", Code.CONFLICT, BEGIN, _drawn_before),
@@ -163,7 +192,9 @@ TIME: Final = (
     ),
 )
 _BEGIN: Final = Right(RP.authentication_options, {"challenge": CHALLENGE})
+_BEGIN_SECOND: Final = Right(RP.authentication_options, {"user_handle": b"handle", "preset": second_factor()})
 CHALLENGES: Final = (
+    call("V04.second-factor-of-nobody-at-level-1", _INVALID, _BEGIN_SECOND, user_handle=None),
     call("V13-given-challenge-of-15-bytes", Code.CONFIGURATION_INVALID, _BEGIN, challenge=bytes(15)),
     call("V13.given-challenge-of-16-bytes", None, _BEGIN, challenge=bytes(range(16))),
     call("V13.given-challenge-of-128-bytes", None, _BEGIN, challenge=bytes(range(128))),

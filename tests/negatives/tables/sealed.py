@@ -14,6 +14,7 @@ SIGN_IN: Final = Play(sealed=True)
 ENROL: Final = Play(verb="finish_registration", sealed=True)
 SESSION: Final = Play(sealed=True, start={"binding": "this session"}, finish={"binding": "this session"})
 _UNKNOWN: Final = Code.CHALLENGE_UNKNOWN
+_PURPOSE: Final = "passkeycore/ceremony"
 _END: Final = NOW + timedelta(minutes=5)
 
 
@@ -44,9 +45,9 @@ def _expired(scene: Scene) -> None:
     scene.passkeys.clock.move(minutes=6, seconds=1)
 
 
-def _resealed(with_tokens: Tokens, purpose: str = "ceremony") -> Any:
+def _resealed(with_tokens: Tokens, purpose: str = _PURPOSE) -> Any:
     return _sealed(
-        lambda sealed: with_tokens.seal(purpose, TOKENS.unseal("ceremony", sealed, now=NOW), expires_at=_END, now=NOW)
+        lambda sealed: with_tokens.seal(purpose, TOKENS.unseal(_PURPOSE, sealed, now=NOW), expires_at=_END, now=NOW)
     )
 
 

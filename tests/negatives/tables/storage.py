@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from passkeycore import Code, CredentialRecord, PasskeyError
+from passkeycore import Code, CredentialRecord, PasskeyError, RelyingParty
 from passkeycore.engine.records import Ceremony
 from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
@@ -25,8 +25,8 @@ ENROL: Final = Play(verb="finish_registration")
 ENROL_STAMPED: Final = Play(verb="finish_registration", start={"account_stamp": "7"}, finish={"account_stamp": "7"})
 ENROL_NEW: Final = Play(
     verb="finish_registration",
-    start={"user_id": "new", "user_name": "new", "new_user": True},
-    finish={"user_id": "new"},
+    start={"user_id": "new", "user_name": "new", "new_user": True, "binding": "this session"},
+    finish={"user_id": "new", "binding": "this session"},
 )
 CROWDED: Final = Play(memory={"max_ceremonies": 3})
 SEALED: Final = Play(sealed=True)
@@ -110,6 +110,20 @@ def _replaced_user(scene: Scene) -> None:
 
 def _remove_all(scene: Scene) -> None:
     scene.memory.remove_passkeys("", "ada", None)
+
+
+def _disable(scene: Scene) -> None:
+    scene.memory.set_user_disabled("", "ada", scene.passkeys.clock.at, None)
+
+
+def _of_another_party(scene: Scene) -> None:
+    scene.passkeys = scene.another(rp=RelyingParty(id="example.net", name="Net", origins=["https://example.net"]))
+    scene.notes.append("another relying party")
+
+
+def _of_another_realm(scene: Scene) -> None:
+    scene.passkeys = scene.another(realm="another")
+    scene.notes.append("another realm")
 
 
 def _before_the_write(act: Any, **note: int) -> Any:
@@ -262,6 +276,7 @@ MEANWHILE: Final = (
         lambda error: error.signal is None,
     ),
     flow("D11-user-disabled", _DISABLED, SIGN_IN, _disabled),
+    flow("D11.disabled-before-the-write", _DISABLED, SIGN_IN, _before_the_write(_disable)),
     flow("D11.known-user-disabled", _DISABLED, KNOWN, _disabled),
     flow("D11.disabled-while-enrolling", _DISABLED, ENROL, _disabled),
     flow("D11.removed-while-enrolling", Code.USER_NOT_FOUND, ENROL, _removed_user),
@@ -286,6 +301,13 @@ OWN: Final = (
     flow("D14-last-passkey-without-a-step-up", _INVALID, TOKEN, _wrong_token("")),
     flow("D14.step-up-for-something-else", _INVALID, TOKEN, _given(purpose="passkeys:rename")),
     flow("D14.step-up-too-long-ago", _EXPIRED, TOKEN, _later(minutes=5, seconds=1)),
+    flow("D14.step-up-with-a-passkey-removed-since", _INVALID, TOKEN, _removed),
+    flow("D14.step-up-of-a-user-disabled-since", _INVALID, TOKEN, _disabled),
+    flow("D14.step-up-of-a-user-removed-since", _INVALID, TOKEN, _removed_user),
+    flow("D14.step-up-of-a-user-replaced-since", _INVALID, TOKEN, _replaced_user),
+    flow("D14.step-up-of-another-relying-party", _INVALID, TOKEN, _of_another_party),
+    flow("D14.step-up-of-another-realm", _INVALID, TOKEN, _of_another_realm),
+    flow("D12.stamp-changed-since-the-step-up", _INVALID, TOKEN, _given(account_stamp="8")),
     flow("D15-step-up-of-another-user", _INVALID, TOKEN, _given(user_id="root")),
     flow("R80-enrolment-without-a-step-up", _INVALID, ENROL_TOKEN, _wrong_token("x")),
     flow("R80.step-up-for-something-else", _INVALID, ENROL_TOKEN, _given(purpose="passkeys:remove")),
