@@ -253,7 +253,7 @@ class Pool:
                 await wire.exec_driver_sql(_BEGIN[self.dialect])
             yield wire
             await (wire.exec_driver_sql("COMMIT") if begun else wire.commit())
-        except BaseException:
+        except BaseException:  # a cancellation, too, must leave nothing open behind
             await self._undo(wire, begun)
             raise
         finally:
@@ -267,7 +267,7 @@ class Pool:
                 await wire.rollback()
             elif self.dialect != "sqlite" or _is_in_transaction(wire):  # SQLite may have rolled back by itself
                 await wire.exec_driver_sql("ROLLBACK")
-        except BaseException as error:
+        except BaseException as error:  # likewise
             # With the connection ends whatever is still open on it. What failed first is what the caller hears.
             await wire.invalidate()
             if not isinstance(error, Exception):
@@ -292,7 +292,7 @@ class Joined(Statements):
         await wire.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
         try:
             yield self
-        except BaseException:
+        except BaseException:  # likewise: the caller's transaction goes on, without what was half done here
             if not wire.invalidated:
                 await wire.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
                 await wire.exec_driver_sql(f"RELEASE SAVEPOINT {_SAVEPOINT}")
