@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
+from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 
 from .measure import Call, Contender, interleave, overhead

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.engine.repository import CeremonyRepository, Repository
-from passkeycore.engine.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
 
 from .measure import Call, Contender, Estimate, Series, estimate, interleave

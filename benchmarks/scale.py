@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from passkeycore.engine.service import PasskeyService
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.sql import SQLRepository, metadata
 from passkeycore.testing import b64url_encode
 

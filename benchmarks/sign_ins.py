@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from passkeycore import AuthenticationState, CredentialRecord, RelyingParty
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.engine.records import Account
 from passkeycore.engine.repository import PasskeyRepository
-from passkeycore.engine.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.testing import AttestationAuthority, SoftwareAuthenticator, VirtualClient, b64url_decode
 from passkeycore.webauthn.cose import ES256

@@ -27,7 +27,7 @@ from benchmarks.report import table, verdict
 from benchmarks.sign_ins import make_sign_ins, store
 from benchmarks.trail import count_tests
 from passkeycore import RegistrationOutcome, VerifiedAuthentication
-from passkeycore.engine.authentication import Authentication
+from passkeycore.engine.passkeys.authentication import Authentication
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.webauthn.cose import ES256, PublicKey
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from passkeycore import RelyingParty
-from passkeycore.engine.service import AsyncPasskeyService
+from passkeycore.engine.passkeys.service import AsyncPasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 from tests.command import command

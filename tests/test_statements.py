@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from passkeycore import RelyingParty
-from passkeycore.engine.ceremonies import StatelessCeremonies
-from passkeycore.engine.service import PasskeyService
+from passkeycore.engine.passkeys.ceremonies import StatelessCeremonies
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.redis import RedisCeremonies
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.testing import AttestationAuthority, SoftwareAuthenticator, VirtualClient

@@ -76,7 +76,7 @@ def _built(origin: str, file: Path) -> "tuple[uvicorn.Server, AsyncSQLRepository
         from ..server.demo import demo_app
     except ImportError:
         raise ConfigurationError('the demonstration needs the extra "server": passkeycore[server]') from None
-    from ..engine.service import AsyncPasskeyService
+    from ..engine.passkeys.service import AsyncPasskeyService
     from ..relying_party import RelyingParty
     from ..repositories.sql import AsyncSQLRepository
 

@@ -1,14 +1,14 @@
 """Level 2: ceremonies with storage. What happens in which order, over any repository, in both colours.
 
-`registration` and `authentication` are the ceremonies, `management` is everything else, `service` binds them;
+`passkeys`, `devices` and `actions` have the flows and the services over them, `webhooks` what delivers events;
 `repository` is what an embedder writes, `records` what is stored.
 """
 
-from .authentication import Authentication, StartedAuthentication
-from .ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from .passkeys.authentication import Authentication, StartedAuthentication
+from .passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from .passkeys.registration import Registration, StartedRegistration
+from .passkeys.service import AsyncPasskeyService, PasskeyService
 from .records import Account, Ceremony, Event, EventCount, EventFilter, EventPage, EventType, Passkey, User
-from .registration import Registration, StartedRegistration
-from .service import AsyncPasskeyService, PasskeyService
 
 __all__ = [
     "Account",

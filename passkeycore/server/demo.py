@@ -18,8 +18,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from ..engine.passkeys.service import AsyncPasskeyService
 from ..engine.records import Passkey
-from ..engine.service import AsyncPasskeyService
 from ..webauthn.encoding import encode_base64url
 from ..webauthn.wire import decode_json
 from .http import ERROR_HANDLERS, Shield, json_answer, read_json_body

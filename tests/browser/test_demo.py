@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pytest
 
 from passkeycore import RelyingParty
-from passkeycore.engine.service import PasskeyService
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.webauthn.encoding import decode_base64url
 

@@ -13,11 +13,11 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from passkeycore import RelyingParty
-from passkeycore.engine.authentication import StartedAuthentication
-from passkeycore.engine.ceremonies import StatelessCeremonies
+from passkeycore.engine.passkeys.authentication import StartedAuthentication
+from passkeycore.engine.passkeys.ceremonies import StatelessCeremonies
+from passkeycore.engine.passkeys.registration import StartedRegistration
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.engine.records import Account
-from passkeycore.engine.registration import StartedRegistration
-from passkeycore.engine.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.testing import AttestationAuthority, SoftwareAuthenticator, VirtualClient, b64url_decode, derive

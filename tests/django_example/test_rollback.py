@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 
 from passkeycore import PasskeyError
-from passkeycore.engine.service import PasskeyService
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 
 from .repository import DjangoRepository

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, TypeAlias
 import pytest
 
 from passkeycore import PasskeyError, RelyingParty
+from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.engine.records import Passkey, User
-from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import AttestationAuthority, SoftwareAuthenticator, VirtualClient, b64url_decode, derive
 

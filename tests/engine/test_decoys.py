@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from passkeycore import PasskeyError, second_factor
-from passkeycore.engine.decoys import decoys
+from passkeycore.engine.passkeys.decoys import decoys
 from passkeycore.testing import SoftwareKey, Tamper, VirtualClient, b64url_decode, b64url_encode
 
 from .calls import calls_of

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from passkeycore import CredentialNotFound
-from passkeycore.engine.service import AsyncPasskeyService
+from passkeycore.engine.passkeys.service import AsyncPasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository
 from passkeycore.testing import SoftwareKey, VirtualClient, b64url_encode
 from passkeycore.webauthn.options import Preset

@@ -10,10 +10,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from passkeycore import PasskeyError
-from passkeycore.engine import authentication, management, registration, step_up
-from passkeycore.engine.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from passkeycore.engine.passkeys import authentication, management, registration, step_up
+from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.engine.run import run
-from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import b64url_decode
 from passkeycore.tokens import Tokens

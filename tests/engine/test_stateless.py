@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from passkeycore.engine.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
-from passkeycore.engine.decoys import decoys
+from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from passkeycore.engine.passkeys.decoys import decoys
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import Tamper, VirtualClient
 from passkeycore.tokens import Tokens

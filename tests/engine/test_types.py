@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, assert_type
 
 from passkeycore import RelyingParty
-from passkeycore.engine.authentication import Authentication, StartedAuthentication
-from passkeycore.engine.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from passkeycore.engine.passkeys.authentication import Authentication, StartedAuthentication
+from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from passkeycore.engine.passkeys.registration import Registration, StartedRegistration
+from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.engine.records import EventCount, EventPage, Passkey, User
-from passkeycore.engine.registration import Registration, StartedRegistration
-from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.tokens import Tokens
 

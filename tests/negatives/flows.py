@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from passkeycore import CredentialRecord, PasskeyError
-from passkeycore.engine.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
+from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import SoftwareAuthenticator, SoftwareKey, Tamper, VirtualClient
 from passkeycore.tokens import Tokens

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, Final
 
 from passkeycore import Code, PasskeyError
-from passkeycore.engine.decoys import decoys
-from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
+from passkeycore.engine.passkeys.decoys import decoys
+from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import SoftwareKey, Tamper, b64url_encode
 from passkeycore.testing.contract import ContractError, PasskeyContract

@@ -14,7 +14,7 @@ import pytest
 
 from passkeycore import Code, DecodeError
 from passkeycore.__main__ import main
-from passkeycore.engine.service import PasskeyService
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.testing.vectors import read_vectors
 

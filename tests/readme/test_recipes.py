@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 
 from passkeycore import Code, CredentialExists, PasskeyError, RelyingParty, TokenError, Trail, UntrustedError
-from passkeycore.engine.service import PasskeyService
+from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.repositories.redis import RedisCeremonies
 from passkeycore.repositories.sql import SQLRepository

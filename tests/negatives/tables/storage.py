@@ -9,8 +9,8 @@ import msgspec
 from msgspec.structs import replace
 
 from passkeycore import Code, CredentialRecord, PasskeyError, RelyingParty
+from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.engine.records import Ceremony
-from passkeycore.engine.service import AsyncPasskeyService, PasskeyService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import SoftwareKey, Tamper
 

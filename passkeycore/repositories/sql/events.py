@@ -10,10 +10,10 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, func, insert, select
 
-from ..engine.records import Event, EventCount, EventFilter, EventPage, EventType
-from ..errors import Code, DecodeError
-from .sql_connections import Context, Statements
-from .sql_tables import events
+from ...engine.records import Event, EventCount, EventFilter, EventPage, EventType
+from ...errors import Code, DecodeError
+from .connections import Context, Statements
+from .tables import events
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..errors import (
+from ...errors import (
     CeremonyError,
     Code,
     ConfigurationError,
@@ -20,28 +20,18 @@ from ..errors import (
     LimitReached,
     PasskeyError,
 )
-from ..relying_party import RegistrationOutcome
-from ..webauthn.client_data import claimed_challenge
-from ..webauthn.credential import CredentialRecord
-from ..webauthn.encoding import encode_base64url
-from ..webauthn.extension_inputs import RegistrationExtensions
-from ..webauthn.options import Conveyance, CreationOptions, Preset, RegistrationStart, RegistrationState
-from ..webauthn.responses import RegistrationResponse
+from ...relying_party import RegistrationOutcome
+from ...webauthn.client_data import claimed_challenge
+from ...webauthn.credential import CredentialRecord
+from ...webauthn.encoding import encode_base64url
+from ...webauthn.extension_inputs import RegistrationExtensions
+from ...webauthn.options import Conveyance, CreationOptions, Preset, RegistrationStart, RegistrationState
+from ...webauthn.responses import RegistrationResponse
+from ..checks import check_name, check_names, check_opaque, check_user_id
+from ..records import Ceremony, EventType, Passkey, User
+from ..repository import Addition
 from .context import Context
-from .records import Ceremony, EventType, Passkey, User
-from .repository import Addition
-from .steps import (
-    Body,
-    ceremony_origins,
-    check_name,
-    check_names,
-    check_opaque,
-    check_user_id,
-    found_ceremony,
-    record_failure,
-    spend_malformed,
-    unknown_challenge,
-)
+from .steps import Body, ceremony_origins, found_ceremony, record_failure, spend_malformed, unknown_challenge
 
 _USER_HANDLE_BYTES: Final = 24  # 32 characters of base64url, as some native clients take the handle for a text
 
@@ -326,6 +316,6 @@ def check_added(answer: Addition, limit: int) -> None:
 
 
 def _usual_name(context: Context, credential: CredentialRecord) -> str:
-    from ..trust import authenticator_name  # a list of names that only registrations need
+    from ...trust import authenticator_name  # a list of names that only registrations need
 
     return authenticator_name(credential.aaguid, context.rp.trust.metadata) or "Passkey"

@@ -8,7 +8,7 @@ Spec: #sctn-username-enumeration, #sctn-credential-id-privacy-leak
 import hmac
 from typing import Final
 
-from ..webauthn.options import CredentialDescriptor
+from ...webauthn.options import CredentialDescriptor
 
 _SYNCED: Final = ("hybrid", "internal")
 _INTERNAL: Final = ("internal",)

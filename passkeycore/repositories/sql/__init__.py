@@ -1,7 +1,7 @@
 """`SQLRepository` and `AsyncSQLRepository`: users, passkeys, ceremonies and events in SQLite or PostgreSQL.
 
-What belongs here: the two classes; `sql_operations` has what they do, `sql_engines` how they reach the database and
-`sql_tables` what they find there. `metadata` is for your own migrations; without any, ``create=True`` is enough.
+What belongs here: the two classes; `passkeys` has what they do, `engines` how they reach the database and
+`tables` what they find there. `metadata` is for your own migrations; without any, ``create=True`` is enough.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 
 try:
     import sqlalchemy  # an extra
 except ImportError:
     raise ConfigurationError('SQLAlchemy is missing, which the extra "sql" installs: passkeycore[sql]') from None
 
-from ..engine.run import asynchronous, run, synchronous
-from . import sql_events
-from . import sql_operations as operations
-from .sql_connections import Context, Immediate, alone, asynchronous_pool, joined, synchronous_pool
-from .sql_engines import asynchronous_engine, synchronous_engine
-from .sql_tables import metadata
+from ...engine.run import asynchronous, run, synchronous
+from . import events
+from . import passkeys as operations
+from .connections import Context, Immediate, alone, asynchronous_pool, joined, synchronous_pool
+from .engines import asynchronous_engine, synchronous_engine
+from .tables import metadata
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -119,9 +119,9 @@ class SQLRepository:
     remove_passkey = synchronous(operations.remove_passkey)
     remove_passkeys = synchronous(operations.remove_passkeys)
     confirm_user_verification = synchronous(operations.confirm_user_verification)
-    add_event = synchronous(sql_events.add_event)
-    list_events = synchronous(sql_events.list_events)
-    count_events = synchronous(sql_events.count_events)
+    add_event = synchronous(events.add_event)
+    list_events = synchronous(events.list_events)
+    count_events = synchronous(events.count_events)
 
 
 def _asynchronous(
@@ -223,6 +223,6 @@ class AsyncSQLRepository:
     remove_passkey = _asynchronous(operations.remove_passkey)
     remove_passkeys = _asynchronous(operations.remove_passkeys)
     confirm_user_verification = _asynchronous(operations.confirm_user_verification)
-    add_event = _asynchronous(sql_events.add_event)
-    list_events = _asynchronous(sql_events.list_events)
-    count_events = _asynchronous(sql_events.count_events)
+    add_event = _asynchronous(events.add_event)
+    list_events = _asynchronous(events.list_events)
+    count_events = _asynchronous(events.count_events)

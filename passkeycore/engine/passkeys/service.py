@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from ..errors import ConfigurationError
-from ..relying_party import RelyingParty, check_timeout
-from ..webauthn.options import Preset, sole_factor
+from ...errors import ConfigurationError
+from ...relying_party import RelyingParty, check_timeout
+from ...webauthn.options import Preset, sole_factor
+from ..records import Event
+from ..repository import (
+    AsyncCeremonyRepository,
+    AsyncEventRepository,
+    AsyncPasskeyRepository,
+    AsyncSpentRepository,
+    CeremonyRepository,
+    PasskeyRepository,
+)
+from ..run import asynchronous, awaited, immediate, synchronous
 from . import authentication, management, registration, step_up
 from .ceremonies import (
     AsyncStatelessCeremonies,
@@ -23,20 +33,10 @@ from .ceremonies import (
     StoredCeremonies,
 )
 from .context import Context
-from .records import Event
-from .repository import (
-    AsyncCeremonyRepository,
-    AsyncEventRepository,
-    AsyncPasskeyRepository,
-    AsyncSpentRepository,
-    CeremonyRepository,
-    PasskeyRepository,
-)
-from .run import asynchronous, awaited, immediate, synchronous
 
 if TYPE_CHECKING:
-    from ..tokens import Tokens
-    from .events import EventDispatcher
+    from ...tokens import Tokens
+    from ..events import EventDispatcher
 
 _S = TypeVar("_S", bound="_Service")
 _DECOY_SECRET_BYTES: Final = 32
@@ -86,7 +86,7 @@ class _Service:
         ):
             raise ConfigurationError(f"at least {_DECOY_SECRET_BYTES} bytes", path="decoy_secret")
         if tokens is not None:
-            from ..tokens import Tokens  # only for those who have some
+            from ...tokens import Tokens  # only for those who have some
 
             if not isinstance(tokens, Tokens):
                 raise ConfigurationError("a Tokens", path="tokens")
@@ -100,7 +100,7 @@ class _Service:
             waiting = StoredCeremonies(adapt(place, AsyncCeremonyRepository))
         self.dispatcher = None
         if sinks:
-            from .events import EventDispatcher  # threads are for those who have sinks
+            from ..events import EventDispatcher  # threads are for those who have sinks
 
             self.dispatcher = EventDispatcher(sinks)
         self.context = Context(

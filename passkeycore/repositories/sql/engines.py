@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

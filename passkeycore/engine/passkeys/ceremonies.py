@@ -10,12 +10,12 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..errors import Code, ConflictError, DecodeError, TokenError
-from .records import Ceremony
-from .repository import AsyncCeremonyRepository, AsyncSpentRepository, SpentRepository
+from ...errors import Code, ConflictError, DecodeError, TokenError
+from ..records import Ceremony
+from ..repository import AsyncCeremonyRepository, AsyncSpentRepository, SpentRepository
 
 if TYPE_CHECKING:
-    from ..tokens import Tokens
+    from ...tokens import Tokens
 
 _PURPOSE: Final = "passkeycore/ceremony"
 _LONGEST_HANDLE: Final = 64

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import (
+from ...errors import (
     CeremonyError,
     Code,
     ConfigurationError,
@@ -18,14 +18,14 @@ from ..errors import (
     CredentialNotFound,
     DecodeError,
 )
-from ..webauthn.cose import PublicKey
-from ..webauthn.credential import CredentialRecord
-from ..webauthn.encoding import decode_base64url, encode_base64url
+from ...webauthn.cose import PublicKey
+from ...webauthn.credential import CredentialRecord
+from ...webauthn.encoding import decode_base64url, encode_base64url
+from ..checks import check_name, check_names, check_user_id
+from ..records import Account, EventCount, EventFilter, EventPage, EventType, Passkey, User
+from ..repository import AsyncEventRepository
 from .context import Context
-from .records import Account, EventCount, EventFilter, EventPage, EventType, Passkey, User
 from .registration import check_added, new_user_handle
-from .repository import AsyncEventRepository
-from .steps import check_name, check_names, check_user_id
 
 _MOST_IMPORTED: Final = 32  # nobody loses a passkey because a former service allowed more; a sealed state holds these
 _MOST_EVENTS: Final = 1000

@@ -9,16 +9,16 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from ..errors import Code, ConfigurationError, TokenError
-from ..relying_party import hash_binding
-from ..webauthn.encoding import encode_base64url
-from ..webauthn.options import AuthenticationState
+from ...errors import Code, ConfigurationError, TokenError
+from ...relying_party import hash_binding
+from ...webauthn.encoding import encode_base64url
+from ...webauthn.options import AuthenticationState
+from ..checks import check_opaque, check_user_id
+from ..records import Passkey, User
 from .context import Context
-from .records import Passkey, User
-from .steps import check_opaque, check_user_id
 
 if TYPE_CHECKING:
-    from ..tokens import JSON
+    from ...tokens import JSON
 
 _PURPOSE: Final = "passkeycore/step-up"
 _LIFETIME: Final = timedelta(hours=1)  # whoever validates the token says how old it may be, up to this

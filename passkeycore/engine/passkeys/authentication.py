@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NoReturn
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ..errors import (
+from ...errors import (
     CeremonyError,
     Code,
     ConfigurationError,
@@ -22,27 +22,19 @@ from ..errors import (
     PasskeyError,
     SignatureError,
 )
-from ..webauthn.authentication import VerifiedAuthentication, judge_again
-from ..webauthn.client_data import claimed_challenge
-from ..webauthn.credential import CredentialRecord
-from ..webauthn.encoding import encode_base64url
-from ..webauthn.extension_inputs import AuthenticationExtensions
-from ..webauthn.options import AuthenticationState, CredentialDescriptor, Preset, RequestOptions
-from ..webauthn.responses import AuthenticationResponse
+from ...webauthn.authentication import VerifiedAuthentication, judge_again
+from ...webauthn.client_data import claimed_challenge
+from ...webauthn.credential import CredentialRecord
+from ...webauthn.encoding import encode_base64url
+from ...webauthn.extension_inputs import AuthenticationExtensions
+from ...webauthn.options import AuthenticationState, CredentialDescriptor, Preset, RequestOptions
+from ...webauthn.responses import AuthenticationResponse
+from ..checks import check_opaque, check_user_id
+from ..records import Ceremony, EventType, Passkey, User
 from .context import Context
 from .decoys import decoys
-from .records import Ceremony, EventType, Passkey, User
 from .step_up import step_up_token
-from .steps import (
-    Body,
-    ceremony_origins,
-    check_opaque,
-    check_user_id,
-    found_ceremony,
-    record_failure,
-    spend_malformed,
-    unknown_challenge,
-)
+from .steps import Body, ceremony_origins, found_ceremony, record_failure, spend_malformed, unknown_challenge
 
 _ATTEMPTS: Final = 3  # to write an authentication whose record others change meanwhile
 # What only a response with a good signature ends in: then it is known whose passkey it was.

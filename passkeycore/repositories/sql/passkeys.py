@@ -25,13 +25,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..engine.records import Account, Ceremony, Event, Passkey, User
-from ..engine.repository import Addition
-from ..errors import Code, ConflictError, DecodeError
-from ..webauthn.credential import CredentialRecord, CredentialUpdate
-from .sql_connections import Context, Statements
-from .sql_events import note
-from .sql_tables import ceremonies, passkeys, spent, users
+from ...engine.records import Account, Ceremony, Event, Passkey, User
+from ...engine.repository import Addition
+from ...errors import Code, ConflictError, DecodeError
+from ...webauthn.credential import CredentialRecord, CredentialUpdate
+from .connections import Context, Statements
+from .events import note
+from .tables import ceremonies, passkeys, spent, users
 
 _GRACE: Final = timedelta(minutes=1)  # what expired is kept so long, for machines whose clocks differ
 _BATCH: Final = 1000  # rows; a few milliseconds, for which SQLite lets nobody else write

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, T
 from sqlalchemy import Executable, text
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 
-from ..errors import ConfigurationError
-from .sql_engines import check_dialect
-from .sql_tables import metadata
+from ...errors import ConfigurationError
+from .engines import check_dialect
+from .tables import metadata
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

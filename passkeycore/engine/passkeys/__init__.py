@@ -1,0 +1,6 @@
+"""Ceremonies and the management of passkeys: every flow, once, over storage.
+
+`registration` and `authentication` are the ceremonies, from start to finish (`steps` has what both share, `ceremonies`
+where they wait in between, `decoys` what users who do not exist are shown); `step_up` proves a ceremony afterwards,
+`management` is everything else, and `service` binds them.
+"""
