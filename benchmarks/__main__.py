@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import (
+    actions,
     attestation,
     authentication,
+    devices,
     engine,
     imports,
     metadata,
     registration,
     repositories,
+    rules,
     scale,
     threads,
     trail,
@@ -32,6 +35,9 @@ _SECTIONS: Final[Mapping[str, Callable[[int, Mapping[str, Peer]], Section]]] = {
     "trail": trail.run,
     "engine": engine.run,
     "repositories": repositories.run,
+    "rules": rules.run,
+    "actions": actions.run,
+    "devices": devices.run,
     "scale": scale.run,
 }
 _WHEN_NAMED: Final = ("scale",)

@@ -8,6 +8,7 @@ outcome = rp.verify_registration(body, RegistrationState.from_json(stored))
 """
 
 from .errors import (
+    ActionError,
     AttestationError,
     CeremonyError,
     ChallengeError,
@@ -47,6 +48,7 @@ from .webauthn.trail import Check, Trail
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActionError",
     "AttestationError",
     "AuthenticationExtensions",
     "AuthenticationResponse",

@@ -15,7 +15,8 @@ A class exists only where a caller would write a different ``except``; everythin
     │   ├── CredentialNotFound   `.signal`, for the client that offered it
     │   ├── CredentialExists
     │   ├── LimitReached         e.g. too many passkeys; `.limit` and `.current`
-    │   └── ConflictError        somebody else changed the same thing first
+    │   ├── ConflictError        somebody else changed the same thing first
+    │   └── ActionError          the action's state does not allow it; `.state`
     └── TokenError               a token of ours is forged, meant for something else, or expired
 
 Any other exception out of ``parse`` or ``verify``, for any input whatsoever, is a bug. What a database or its driver
@@ -48,6 +49,8 @@ class Code(StrEnum):
     NAME_INVALID = "name_invalid"
     USER_ID_INVALID = "user_id_invalid"
     CURSOR_INVALID = "cursor_invalid"
+    ACTION_INVALID = "action_invalid"
+    APP_ATTEST_MALFORMED = "app_attest_malformed"
     # UnsupportedError
     ALGORITHM_UNSUPPORTED = "algorithm_unsupported"
     ATTESTATION_FORMAT_UNSUPPORTED = "attestation_format_unsupported"
@@ -83,6 +86,11 @@ class Code(StrEnum):
     PUBLIC_KEY_INVALID = "public_key_invalid"
     PUBLIC_KEY_WEAK = "public_key_weak"
     SIGNATURE_INVALID = "signature_invalid"
+    # VerificationError: App Attest
+    APP_ATTEST_INVALID = "app_attest_invalid"
+    # VerificationError: webhooks
+    WEBHOOK_SIGNATURE_INVALID = "webhook_signature_invalid"
+    WEBHOOK_EXPIRED = "webhook_expired"
     # AttestationError
     ATTESTATION_STATEMENT_INVALID = "attestation_statement_invalid"
     ATTESTATION_CERTIFICATE_INVALID = "attestation_certificate_invalid"
@@ -104,6 +112,8 @@ class Code(StrEnum):
     # CeremonyError
     CHALLENGE_UNKNOWN = "challenge_unknown"
     CHALLENGE_EXPIRED = "challenge_expired"
+    CHALLENGE_REJECTED = "challenge_rejected"
+    ATTEMPTS_EXCEEDED = "attempts_exceeded"
     CREDENTIAL_EXISTS = "credential_exists"
     NO_CREDENTIAL = "no_credential"
     USER_NOT_FOUND = "user_not_found"
@@ -111,9 +121,14 @@ class Code(StrEnum):
     USER_EXISTS = "user_exists"
     LIMIT_REACHED = "limit_reached"
     CONFLICT = "conflict"
+    VERIFICATION_CODE_WRONG = "verification_code_wrong"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    ACTION_NOT_FOUND = "action_not_found"
+    ACTION_STATE = "action_state"
     # TokenError
     TOKEN_INVALID = "token_invalid"
     TOKEN_EXPIRED = "token_expired"
+    SCOPE_MISSING = "scope_missing"
 
 
 _SHOWN_LENGTH = 200
@@ -297,6 +312,16 @@ class ConflictError(CeremonyError):
 
     public_message = "Something changed in the meantime. Please try again."
     http_status = 409
+
+
+class ActionError(CeremonyError):
+    """The action is in a state in which this is not done, such as a challenge that was not met. `state` names it."""
+
+    public_message = "This step has not been confirmed."
+
+    def __init__(self, code: Code, message: str, *, state: str | None = None) -> None:
+        super().__init__(code, message)
+        self.state = state
 
 
 class TokenError(PasskeyError):

@@ -1,13 +1,14 @@
 """What the tests of the SQL repositories share: repositories on either database, and what they send to it."""
 
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import Connection
 
 from passkeycore.engine.records import Passkey, User
@@ -26,9 +27,9 @@ def url_of(request: pytest.FixtureRequest, database: str) -> str:
 
 
 @contextmanager
-def opened(engine: str | Engine, *, create: bool = True) -> Generator[SQLRepository]:
+def opened(engine: str | Engine, *, create: bool = True, outbox: bool = False) -> Generator[SQLRepository]:
     """A repository that is closed at the end."""
-    repository = SQLRepository(engine, create=create)
+    repository = SQLRepository(engine, create=create, outbox=outbox)
     try:
         yield repository
     finally:
@@ -56,6 +57,67 @@ def sent_by(engine: Engine) -> Generator[list[str]]:
     event.listen(engine, "before_cursor_execute", see)
     try:
         yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", see)
+
+
+@contextmanager
+def meanwhile(engine: Engine, start: str, call: Callable[[], object]) -> Generator[None]:
+    """Within, `call` is made once: just before the engine sends the first statement that begins with `start`."""
+    made: list[str] = []
+
+    def see(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(start) and not made:
+            made.append(statement)
+            call()
+
+    event.listen(engine, "before_cursor_execute", see)
+    try:
+        yield
+        assert made, f"nothing began with {start}"
+    finally:
+        event.remove(engine, "before_cursor_execute", see)
+
+
+class Waiting:
+    """A call in a thread that has to wait for a transaction of somebody else, on PostgreSQL."""
+
+    def __init__(self, url: str, call: Callable[[], object]) -> None:
+        self._url = url
+        self._answers: list[object] = []
+        self._thread = threading.Thread(target=lambda: self._answers.append(call()))
+
+    def start(self) -> None:
+        """Returns when it waits, or has not waited."""
+        with engine_of(self._url) as engine, engine.connect() as connection:
+            waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            assert connection.scalar(waiting) == 0
+            connection.rollback()
+            self._thread.start()
+            while self._thread.is_alive() and not connection.scalar(waiting):
+                connection.rollback()  # or it would always see the same
+        assert self._thread.is_alive(), "nobody had to wait"
+
+    def answer(self) -> object:
+        """What the call gave, once it need not wait any more."""
+        self._thread.join()
+        return self._answers[0]
+
+
+@contextmanager
+def plans_of(engine: Engine) -> Generator[list[str]]:
+    """How the database looks for what the statements of the engine ask it for."""
+    explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+    plans: list[str] = []
+
+    def see(_connection: Connection, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            cursor.execute(explain + statement, parameters)
+            plans.append("\n".join(str(row) for row in cursor.fetchall()))
+
+    event.listen(engine, "before_cursor_execute", see)
+    try:
+        yield plans
     finally:
         event.remove(engine, "before_cursor_execute", see)
 

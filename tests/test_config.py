@@ -48,6 +48,8 @@ JSONC = filled(
     },
   ],
   "ios_apps": ["ABCDE12345.com.example.app"],
+  "passkey_enroll_url": "https://app.example.com/passkeys/new",
+  "passkey_manage_url": "https://app.example.com/passkeys",
   "preset": "second_factor",
   "attestation": "direct",
   "algorithms": [-7, -257],
@@ -74,6 +76,8 @@ related_origins = [
 ]
 top_origins = ["https://partner.example"]
 ios_apps = ["ABCDE12345.com.example.app"]
+passkey_enroll_url = "https://app.example.com/passkeys/new"
+passkey_manage_url = "https://app.example.com/passkeys"
 preset = "second_factor"
 attestation = "direct"
 algorithms = [-7, -257]
@@ -101,6 +105,8 @@ FULL = Config(
     top_origins=("https://partner.example",),
     android_apps=(AndroidApp(package_name="com.example.app", sha256_fingerprints=(FINGERPRINT,)),),
     ios_apps=("ABCDE12345.com.example.app",),
+    passkey_enroll_url="https://app.example.com/passkeys/new",
+    passkey_manage_url="https://app.example.com/passkeys",
     max_passkeys_per_user=7,
     preset=second_factor(),
     attestation="direct",
@@ -249,6 +255,15 @@ BAD: Mapping[str, Sequence[object]] = {
         ["ABCDE12345." + "a" * 250],
         "ABCDE12345.com",
     ],
+    "passkey_enroll_url": [
+        "",
+        "/passkeys",
+        "http://example.com/",
+        "https://example.com/ä",
+        "https://a@example.com/",
+        1,
+    ],
+    "passkey_manage_url": ["example.com/passkeys", "https://example.com/a b", ["https://example.com/"], None],
     "preset": ["", "both", "Sole_factor", 1],
     "attestation": ["full", "", None],
     "algorithms": [[], [-7, -7], [-6], [7], [-65535], ["-7"], [True], -7],
@@ -298,8 +313,8 @@ def test_ranges_include_their_ends(key: str, least: int, most: int) -> None:
         (TOML.replace("= 7", "= 11"), "toml", "f:3: max_passkeys_per_user: a number from 1 to 10"),
         (JSONC.replace('["ABCDE', '[\n\n"x", "ABCDE'), "jsonc", "f:17: ios_apps[0]: an app ID: "),
         (JSONC.replace("com.example.app", "app", 1), "jsonc", "f:11: android_apps[0].package_name: an application id"),
-        (TOML.replace("com.example.app", "app").replace("5.app", "5.b"), "toml", "f:22: android_apps[0].package_name"),
-        (TOML + "[[android_apps]]\n", "toml", "f:24: android_apps[1].package_name: missing: an application id"),
+        (TOML.replace("com.example.app", "app").replace("5.app", "5.b"), "toml", "f:24: android_apps[0].package_name"),
+        (TOML + "[[android_apps]]\n", "toml", "f:26: android_apps[1].package_name: missing: an application id"),
         (TOML.replace("https://example.org", "x"), "toml", "f:6: related_origins[0]: 'x' is not an origin"),
         ('{\n"hostname": "example.com",\n"origins": ["https://a.org"]}', "jsonc", "f:3: origins: "),
         ('{\n"hostname": "example.com",\n"algorithms": [-6]}', "jsonc", "f:3: algorithms: COSE algorithm -6 "),
@@ -627,6 +642,7 @@ def test_every_example_is_valid_and_a_default_where_there_is_one(
     config = load(tmp_path / "passkey_config.jsonc")
     plain = parse(describe(), name="f", format="jsonc")
     without_default = {"name", "related_origins", "top_origins", "android_apps", "ios_apps", "database", "redis"}
+    without_default |= {"passkey_enroll_url", "passkey_manage_url"}
     assert (config == plain) == (key not in without_default | {"secret_env", "secret_file"})
 
 

@@ -15,33 +15,56 @@ from passkeycore import ConfigurationError, PasskeyError
 from passkeycore.engine.records import Ceremony
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing.contract import (
+    ActionContract,
+    ActionEventContract,
+    ActionRollbackContract,
     CeremonyContract,
     ContractError,
+    DeviceContract,
+    DeviceEventContract,
+    DeviceRollbackContract,
     EventContract,
+    OutboxContract,
+    OutboxRollbackContract,
     PasskeyContract,
     SpentContract,
     SpentRollbackContract,
 )
-from tests import broken_repositories as broken
+from tests.broken_repositories import actions, devices, outbox
+from tests.broken_repositories import passkeys as broken
 
 Factory = Callable[[], object]
 EAST = timezone(timedelta(hours=2))
 
 
-class Contract(CeremonyContract, PasskeyContract, EventContract, SpentContract):
+class Contract(
+    CeremonyContract,
+    PasskeyContract,
+    EventContract,
+    SpentContract,
+    DeviceContract,
+    DeviceEventContract,
+    ActionContract,
+    ActionEventContract,
+    OutboxContract,
+):
     """All of it. (Not collected: only classes whose names begin with Test are.)"""
+
+
+class UndoneContract(SpentRollbackContract, DeviceRollbackContract, ActionRollbackContract, OutboxRollbackContract):
+    """All of it within a transaction of the caller's."""
 
 
 class TestMemory(Contract):
     @pytest.fixture
     def repository(self) -> MemoryRepository:
-        return MemoryRepository()
+        return MemoryRepository(outbox=True)
 
 
 class TestAsyncMemory(Contract):
     @pytest.fixture
     def repository(self) -> AsyncMemoryRepository:
-        return AsyncMemoryRepository()
+        return AsyncMemoryRepository(outbox=True)
 
 
 class TestOpenedMemory(CeremonyContract):
@@ -179,6 +202,9 @@ MISTAKES: list[tuple[str, Factory]] = [
     ("events_are_filtered", broken.UnfilteredCounts),
     ("events_are_counted_by_day_and_type", broken.LocalDays),
     ("realms_have_their_own_events", broken.RealmlessEvents),
+    *devices.MISTAKES,
+    *actions.MISTAKES,
+    *outbox.MISTAKES,
 ]
 
 
@@ -186,20 +212,22 @@ MISTAKES: list[tuple[str, Factory]] = [
 def test_the_contract_finds(rule: str, factory: Factory) -> None:
     """The rule fails for the broken repository, whatever the threads do, and passes for the one it was made from."""
     judge = getattr(Contract(), f"test_{rule}")
-    with pytest.raises((ContractError, PasskeyError, ValueError)):
+    with pytest.raises((ContractError, PasskeyError, ValueError, KeyError)):
         judge(factory())
-    judge(MemoryRepository())
+    judge(MemoryRepository(outbox=True))
 
 
 def test_every_rule_finds_a_mistake() -> None:
     """No rule of the contract is without a repository that breaks it."""
     rules = {name.removeprefix("test_") for name in dir(Contract) if name.startswith("test_")}
     assert {rule for rule, _ in MISTAKES} | {"an_unknown_challenge_is_none", "an_unknown_passkey_is_none"} == rules
+    undone = {name.removeprefix("test_") for name in dir(UndoneContract) if name.startswith("test_")}
+    assert {rule for rule, _ in UNDONE} == undone
 
 
 def test_every_rule_says_what_it_holds() -> None:
     """A rule is a function of a repository, with the rule in its docstring."""
-    for name, test in inspect.getmembers(Contract, inspect.isfunction):
+    for name, test in (*inspect.getmembers(Contract), *inspect.getmembers(UndoneContract)):
         if name.startswith("test_"):
             assert (test.__doc__ or "").strip().endswith(".")
             assert list(inspect.signature(test).parameters) == ["self", "repository"]
@@ -243,53 +271,133 @@ def test_what_the_repository_raises_comes_through() -> None:
                 getattr(Contract(), f"test_{rule}")(failing)
 
 
+class Joined:
+    """A repository of which these tables are in a transaction, made up for memory: they are as before at its end.
+
+    What is independent of the transaction works on them as they were before it.
+    """
+
+    def __init__(self, repository: MemoryRepository, tables: tuple[str, ...]) -> None:
+        self.repository, self.tables = repository, tables
+        self.committed = self.kept()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.repository, name)
+
+    def replace_device_challenge(self, *arguments: Any) -> bool:
+        within = self.kept()
+        self.roll_back()
+        answer = self.repository.replace_device_challenge(*arguments)
+        self.committed = self.kept()
+        self.put(within)
+        return answer
+
+    def kept(self) -> dict[str, Any]:
+        return deepcopy({name: getattr(self.repository, name) for name in self.tables})
+
+    def put(self, tables: dict[str, Any]) -> None:
+        for name, table in tables.items():
+            setattr(self.repository, name, table)
+
+    def roll_back(self) -> None:
+        self.put(self.committed)
+
+
+class AsyncJoined:
+    """The same for asyncio."""
+
+    def __init__(self, joined: Joined) -> None:
+        self.joined = joined
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.joined, name)
+
+        async def call(*arguments: Any) -> Any:
+            return method(*arguments)
+
+        return call
+
+
 @contextmanager
-def restored(repository: MemoryRepository, tables: tuple[str, ...]) -> Generator[MemoryRepository]:
-    """A transaction made up for memory: these tables are as before at its end."""
-    before = deepcopy({name: getattr(repository, name) for name in tables})
-    yield repository
-    for name, table in before.items():
-        setattr(repository, name, table)
+def restored(repository: MemoryRepository, tables: tuple[str, ...]) -> Generator[Joined]:
+    """A transaction of these tables, which is rolled back."""
+    joined = Joined(repository, tables)
+    yield joined
+    joined.roll_back()
 
 
-class TestRollbackOfMemory(SpentRollbackContract):
-    tables: tuple[str, ...] = ("_users", "_owners", "_handles")
+USERS = ("_users", "_owners", "_handles", "_device_owners", "_device_ids")
+ACTIONS = ("_actions", "_pasts")
+TABLES = (*USERS, *ACTIONS, "_events", "_outbox")
+
+
+class TestRollbackOfMemory(UndoneContract):
+    tables: tuple[str, ...] = TABLES
 
     @pytest.fixture
     def repository(self) -> MemoryRepository:
-        return MemoryRepository()
+        return MemoryRepository(outbox=True)
 
-    def rolled_back(self, repository: MemoryRepository, /) -> AbstractContextManager[MemoryRepository]:
+    def rolled_back(self, repository: MemoryRepository, /) -> AbstractContextManager[Joined]:
         return restored(repository, self.tables)
 
 
-class TestRollbackOfAsyncMemory(SpentRollbackContract):
+class TestRollbackOfAsyncMemory(UndoneContract):
     @pytest.fixture
     def repository(self) -> AsyncMemoryRepository:
-        return AsyncMemoryRepository()
+        return AsyncMemoryRepository(outbox=True)
 
     @asynccontextmanager
-    async def rolled_back(self, repository: AsyncMemoryRepository, /) -> AsyncGenerator[AsyncMemoryRepository]:
-        with restored(repository.memory, TestRollbackOfMemory.tables):
-            yield repository
+    async def rolled_back(self, repository: AsyncMemoryRepository, /) -> AsyncGenerator[AsyncJoined]:
+        with restored(repository.memory, TABLES) as joined:
+            yield AsyncJoined(joined)
 
 
-@pytest.mark.parametrize(
-    ("rule", "tables"),
-    [
-        ("a_taken_challenge_stays_taken", ("_users", "_owners", "_handles", "_ceremonies")),
-        ("a_taken_challenge_stays_taken", ()),
-        ("a_spent_key_stays_spent", ("_users", "_owners", "_handles", "_spent")),
-        ("a_rollback_undoes_every_change", ()),
-        ("a_rollback_undoes_every_change", ("_users",)),
-        ("a_rollback_undoes_every_change", ("_owners",)),
-    ],
-)
+def without(*tables: str) -> tuple[str, ...]:
+    return tuple(name for name in TABLES if name not in tables)
+
+
+UNDONE: list[tuple[str, tuple[str, ...]]] = [
+    ("a_taken_challenge_stays_taken", (*TABLES, "_ceremonies")),
+    ("a_taken_challenge_stays_taken", ()),
+    ("a_spent_key_stays_spent", (*TABLES, "_spent")),
+    ("a_rollback_undoes_every_change", ()),
+    ("a_rollback_undoes_every_change", ("_users",)),
+    ("a_rollback_undoes_every_change", ("_owners",)),
+    ("an_answered_challenge_stays_answered", (*TABLES, "_device_challenges", "_asked")),
+    ("an_answered_challenge_stays_answered", ()),
+    ("a_rollback_undoes_every_change_of_a_device", ()),
+    ("a_rollback_undoes_every_change_of_a_device", without("_users")),
+    ("a_rollback_undoes_every_change_of_a_device", without("_device_ids")),
+    ("a_rollback_undoes_every_change_of_an_action", without(*ACTIONS)),
+    ("an_event_waits_only_when_it_is_stored", without("_outbox")),
+]
+
+
+@pytest.mark.parametrize(("rule", "tables"), UNDONE)
 def test_the_contract_finds_rollbacks_of_too_much_or_too_little(rule: str, tables: tuple[str, ...]) -> None:
     contract = TestRollbackOfMemory()
     contract.tables = tables
-    with pytest.raises(ContractError):
-        getattr(contract, f"test_{rule}")(MemoryRepository())
+    with pytest.raises((ContractError, KeyError)):
+        getattr(contract, f"test_{rule}")(MemoryRepository(outbox=True))
+
+
+def test_what_answers_within_a_rollback_is_found_out() -> None:
+    """Where the device that answered goes back, although the challenge stays, the contract says so."""
+
+    class Dependent(TestRollbackOfMemory):
+        def rolled_back(self, repository: MemoryRepository, /) -> AbstractContextManager[Joined]:
+            return undone(repository)
+
+    @contextmanager
+    def undone(repository: MemoryRepository) -> Generator[Joined]:
+        joined = Joined(repository, TABLES)
+        before = joined.kept()
+        yield joined
+        joined.put(before)
+
+    with pytest.raises(ContractError, match="the devices"):
+        Dependent().test_an_answered_challenge_stays_answered(MemoryRepository(outbox=True))
 
 
 def test_a_context_manager_is_opened_and_closed_once() -> None:

@@ -2,11 +2,17 @@
 
 import asyncio
 import inspect
+from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
 
 import pytest
 
 from passkeycore import ConfigurationError, ConflictError
+from passkeycore.actions.states import ActionState
+from passkeycore.engine.actions.records import ActionFilter, ActionHistory
+from passkeycore.engine.actions.repository import ActionRepository, AsyncActionRepository
+from passkeycore.engine.devices.repository import AsyncDeviceRepository, DeviceRepository
 from passkeycore.engine.records import EventFilter
 from passkeycore.engine.repository import (
     AsyncEventRepository,
@@ -16,8 +22,11 @@ from passkeycore.engine.repository import (
     Repository,
     SpentRepository,
 )
+from passkeycore.engine.webhooks.repository import AsyncOutboxRepository, OutboxRepository
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
-from passkeycore.testing.contract.samples import BEGUN, LIFETIME, ceremony, event, passkey, user
+from passkeycore.testing.contract.actions.samples import action, later, named
+from passkeycore.testing.contract.devices.samples import answered, challenge, device
+from passkeycore.testing.contract.samples import BEGUN, LIFETIME, NOW, ceremony, event, passkey, user
 
 MINUTE = timedelta(minutes=1)
 INSTANT = timedelta(microseconds=1)
@@ -28,12 +37,20 @@ def test_both_colours_have_their_protocols() -> None:
     repository: Repository = MemoryRepository()
     events: EventRepository = MemoryRepository()
     spent: SpentRepository = MemoryRepository()
+    devices: DeviceRepository = MemoryRepository()
+    actions: ActionRepository = MemoryRepository()
+    outbox: OutboxRepository = MemoryRepository()
     asynchronous: AsyncRepository = AsyncMemoryRepository()
     asynchronous_events: AsyncEventRepository = AsyncMemoryRepository()
     asynchronous_spent: AsyncSpentRepository = AsyncMemoryRepository()
+    asynchronous_devices: AsyncDeviceRepository = AsyncMemoryRepository()
+    asynchronous_actions: AsyncActionRepository = AsyncMemoryRepository()
+    asynchronous_outbox: AsyncOutboxRepository = AsyncMemoryRepository()
     wrong: Repository = AsyncMemoryRepository()  # type: ignore[assignment]
     asynchronous_wrong: AsyncRepository = MemoryRepository()  # type: ignore[assignment]
-    assert all((repository, events, spent, asynchronous, asynchronous_events, asynchronous_spent))
+    assert all((repository, events, spent, devices, actions, outbox))
+    assert all((asynchronous, asynchronous_events, asynchronous_spent))
+    assert all((asynchronous_devices, asynchronous_actions, asynchronous_outbox))
     assert all((wrong, asynchronous_wrong))
 
 
@@ -57,11 +74,23 @@ def test_both_colours_share_one_memory() -> None:
 
 
 @pytest.mark.parametrize("kind", [MemoryRepository, AsyncMemoryRepository])
-@pytest.mark.parametrize("name", ["max_ceremonies", "max_events", "max_spent"])
+@pytest.mark.parametrize("name", ["max_ceremonies", "max_events", "max_spent", "max_device_challenges", "max_actions"])
 def test_a_bound_is_positive(kind: type[MemoryRepository] | type[AsyncMemoryRepository], name: str) -> None:
-    kind(**{name: 1})
+    bound: dict[str, Any] = {name: 1}
+    kind(**bound)
     with pytest.raises(ConfigurationError, match=name):
-        kind(**{name: 0})
+        kind(**{name: bound[name] - 1})
+
+
+@pytest.mark.parametrize("kind", [MemoryRepository, AsyncMemoryRepository])
+def test_every_bound_counts(kind: type[MemoryRepository] | type[AsyncMemoryRepository]) -> None:
+    """What is said to the one colour and to the other arrives as what it is called."""
+    bounds = {"max_ceremonies": 2, "max_events": 3, "max_spent": 4, "max_device_challenges": 5, "max_actions": 6}
+    said: dict[str, Any] = {**bounds, "outbox": True}
+    made = kind(**said)
+    memory = made if isinstance(made, MemoryRepository) else made.memory
+    assert memory._bounds == bounds
+    assert memory._keeps_outbox
 
 
 def test_the_oldest_ceremony_makes_room() -> None:
@@ -107,9 +136,10 @@ def test_what_expired_is_removed_in_steps_to_the_end() -> None:
     for number in range(count):
         repository.add_ceremony(ceremony("", BEGUN + number % 3 * INSTANT * 400_000))
         repository.spend("", number.to_bytes(32), BEGUN + LIFETIME)
+        repository.add_device_challenge(challenge("", BEGUN + number % 3 * INSTANT * 400_000))
     live = ceremony("", BEGUN + MINUTE)
     repository.add_ceremony(live)
-    assert repository.remove_expired(BEGUN + LIFETIME + MINUTE + timedelta(seconds=2)) == 2 * count
+    assert repository.remove_expired(BEGUN + LIFETIME + MINUTE + timedelta(seconds=2)) == 3 * count
     assert repository.remove_expired(BEGUN + LIFETIME + MINUTE + timedelta(seconds=2)) == 0
     assert repository.take_ceremony("", live.state.challenge) == live
 
@@ -171,3 +201,125 @@ def test_a_user_handle_that_another_user_has_is_a_conflict() -> None:
     repository.get_or_create_user(user("two", user_handle=first.user_handle))
     assert repository.remove_user("one", first.user_id, None)
     assert repository.get_or_create_user(other) == other
+
+
+def test_the_oldest_device_challenge_makes_room() -> None:
+    repository = MemoryRepository(max_device_challenges=3)
+    kept = [challenge("", BEGUN + timedelta(seconds=-number), user_id="ada") for number in range(5)]
+    for one in kept:
+        assert repository.add_device_challenge(one)
+    assert [repository.find_device_challenge("", one.challenge_id) for one in kept] == [None, None, *kept[2:]]
+    assert repository.pending_device_challenges("", "ada", BEGUN, 9) == tuple(kept[2:])
+
+
+def test_an_expired_device_challenge_makes_room_before_the_oldest() -> None:
+    """What expired more than a minute before the new one began goes first, however late it came."""
+    repository = MemoryRepository(max_device_challenges=2)
+    oldest = challenge("", BEGUN, expires_at=BEGUN + timedelta(hours=1), user_id="ada")
+    over = challenge("", BEGUN, expires_at=BEGUN + INSTANT, user_id="ada")
+    new = challenge("", BEGUN + MINUTE + INSTANT * 2, user_id="ada")
+    for one in (oldest, over, new):
+        assert repository.add_device_challenge(one)
+    assert [repository.find_device_challenge("", one.challenge_id) for one in (oldest, over, new)] == [
+        oldest,
+        None,
+        new,
+    ]
+    assert repository.pending_device_challenges("", "ada", BEGUN, 9) == (new, oldest)
+
+
+@pytest.mark.parametrize("longer", [LIFETIME, -LIFETIME])
+def test_a_device_challenge_is_removed_when_it_expires_by_then(longer: timedelta) -> None:
+    """Written over with a later or an earlier expiry, a challenge is removed by that one."""
+    repository = MemoryRepository()
+    kept = challenge("", BEGUN)
+    repository.add_device_challenge(kept)
+    changed = answered(kept, expires_at=kept.expires_at + longer)
+    assert repository.replace_device_challenge(changed, None, None)
+    assert repository.remove_expired(changed.expires_at + MINUTE) == 0
+    assert repository.find_device_challenge("", kept.challenge_id) == changed
+    assert repository.remove_expired(changed.expires_at + MINUTE + INSTANT) == 1
+    assert not repository._device_challenges._seconds
+
+
+def test_nothing_is_left_of_devices_and_challenges_that_are_gone() -> None:
+    """Whichever way they go: memory does not grow with what there once was."""
+    repository = MemoryRepository(max_device_challenges=2)
+    for removed in (False, True):
+        owner = repository.get_or_create_user(user(""))
+        kept = device(owner)
+        assert repository.add_device(kept, 1, None) == "added"
+        for _ in range(5):
+            claimed = challenge("")
+            assert repository.add_device_challenge(claimed)
+            assert repository.replace_device_challenge(answered(claimed, user_id=owner.user_id), None, None)
+        if not removed:
+            assert repository.remove_device("", owner.user_id, kept.authenticator_id, None)
+            assert repository.remove_expired(BEGUN + timedelta(hours=1)) == 2
+            assert not repository._asked
+        assert repository.remove_user("", owner.user_id, None)
+    for table in (repository._device_owners, repository._device_ids, repository._asked, repository._users):
+        assert not table
+    assert not repository._device_challenges._values
+    assert not repository._device_challenges._seconds
+
+
+def test_the_oldest_actions_are_dropped() -> None:
+    """With all that they say; one that is changed is as old as ever, and one that is there needs no room."""
+    repository = MemoryRepository(max_actions=3)
+    members = {"state": ActionState.CHALLENGE_SUCCEEDED, "device_id": "phone", "user_verified": True}
+    kept = [action("", user_id=who, **members) for who in ("ada", "ada", "eve", "eve", "joe")]
+    for one in kept[:3]:
+        repository.add_action(one, None)
+    repository.add_action(kept[0], None)
+    assert repository.find_action(*named(kept[0])) == kept[0]
+    changed = later(kept[0], state=ActionState.CHALLENGE_FAILED)
+    assert repository.replace_action(changed, None)
+    assert repository.action_history("", "ada", "phone", NOW) == ActionHistory(
+        recent_failures=1, device_known=True, user_verified_at=NOW
+    )
+    repository.add_action(kept[3], None)
+    assert repository.action_history("", "ada", "phone", NOW) == ActionHistory(device_known=True, user_verified_at=NOW)
+    repository.add_action(kept[4], None)
+    assert [repository.find_action(*named(one)) for one in kept] == [None, None, *kept[2:]]
+    assert repository.action_history("", "ada", "phone", NOW) == ActionHistory()
+    assert repository.list_actions("", ActionFilter(user_id="ada"), NOW, None, 9).actions == ()
+    assert set(repository._pasts) == {("", "eve"), ("", "joe")}
+
+
+def test_a_users_actions_are_found_without_looking_at_those_of_others() -> None:
+    class Guarded(OrderedDict[Any, Any]):
+        def values(self) -> NoReturn:
+            raise AssertionError("somebody looks at everything")
+
+        __iter__ = items = keys = __reversed__ = values
+
+    repository = MemoryRepository()
+    kept = action("")
+    for one in (action(""), kept, action("")):
+        repository.add_action(one, None)
+    repository._actions = Guarded(repository._actions)
+    assert repository.list_actions("", ActionFilter(user_id=kept.user_id), NOW, None, 9).actions == (kept,)
+    repository.action_history("", kept.user_id, None, NOW)
+    with pytest.raises(AssertionError):
+        repository.list_actions("", ActionFilter(), NOW, None, 9)
+
+
+def test_without_an_outbox_nothing_waits() -> None:
+    repository = MemoryRepository()
+    repository.add_event(event(""))
+    assert repository.take_deliveries(NOW, NOW, 9) == ()
+    assert not repository._outbox
+
+
+def test_what_waits_is_kept_when_the_event_is_dropped() -> None:
+    """The store of events is bounded; what waits for its delivery is delivered all the same, and leaves nothing."""
+    repository = MemoryRepository(max_events=1, outbox=True)
+    kept = [event("", user_id="ada") for _ in range(3)]
+    for one in kept:
+        repository.add_event(one)
+    for one in kept:
+        (taken,) = repository.take_deliveries(NOW, NOW + MINUTE, 9)
+        assert taken.event == one
+        assert repository.finish_delivery(taken)
+    assert not repository._outbox

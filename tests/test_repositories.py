@@ -15,19 +15,41 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from passkeycore.repositories.redis import AsyncRedisCeremonies, RedisCeremonies
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
 from passkeycore.testing.contract import (
+    ActionContract,
+    ActionEventContract,
+    ActionRollbackContract,
     CeremonyContract,
+    DeviceContract,
+    DeviceEventContract,
+    DeviceRollbackContract,
     EventContract,
+    OutboxContract,
+    OutboxRollbackContract,
     PasskeyContract,
     SpentContract,
     SpentRollbackContract,
 )
 
 
-class Whole(CeremonyContract, PasskeyContract, EventContract, SpentContract):
+class Whole(
+    CeremonyContract,
+    PasskeyContract,
+    EventContract,
+    SpentContract,
+    DeviceContract,
+    DeviceEventContract,
+    ActionContract,
+    ActionEventContract,
+    OutboxContract,
+):
     """Everything in one place."""
 
 
-class Joining(SpentRollbackContract):
+class Undoing(SpentRollbackContract, DeviceRollbackContract, ActionRollbackContract, OutboxRollbackContract):
+    """All of it within a transaction of the caller's."""
+
+
+class Joining(Undoing):
     """Over transactions of an engine of the caller's, as ours is in autocommit mode."""
 
     @contextmanager
@@ -41,7 +63,7 @@ class Joining(SpentRollbackContract):
             engine.dispose()
 
 
-class AsyncJoining(SpentRollbackContract):
+class AsyncJoining(Undoing):
     """The same for asyncio."""
 
     @asynccontextmanager
@@ -62,7 +84,7 @@ class Expiring(CeremonyContract, SpentContract):
 class TestSQLite(Whole, Joining):
     @pytest.fixture
     def repository(self, tmp_path: Path) -> Iterator[SQLRepository]:
-        repository = SQLRepository(f"sqlite:///{tmp_path}/passkeys.db", create=True)
+        repository = SQLRepository(f"sqlite:///{tmp_path}/passkeys.db", create=True, outbox=True)
         yield repository
         repository.close()
 
@@ -76,7 +98,7 @@ class TestAsyncSQLite(Whole, AsyncJoining):
 class TestPostgres(Whole, Joining):
     @pytest.fixture
     def repository(self, postgres: str) -> Iterator[SQLRepository]:
-        repository = SQLRepository(postgres, create=True)
+        repository = SQLRepository(postgres, create=True, outbox=True)
         yield repository
         repository.close()
 
@@ -111,7 +133,7 @@ class TestAsyncRedis(Expiring):
 
 @asynccontextmanager
 async def _opened(url: str) -> AsyncGenerator[AsyncSQLRepository]:
-    repository = AsyncSQLRepository(url, create=True)
+    repository = AsyncSQLRepository(url, create=True, outbox=True)
     try:
         yield repository
     finally:

@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Engine, event, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from passkeycore import Code, ConfigurationError, ConflictError, DecodeError
+from passkeycore.engine.actions.repository import ActionRepository, AsyncActionRepository
+from passkeycore.engine.devices.repository import AsyncDeviceRepository, DeviceRepository
 from passkeycore.engine.records import EventFilter, Passkey, User
 from passkeycore.engine.repository import (
     AsyncEventRepository,
@@ -29,10 +31,12 @@ from passkeycore.engine.repository import (
     Repository,
     SpentRepository,
 )
+from passkeycore.engine.webhooks.repository import AsyncOutboxRepository, OutboxRepository
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository, metadata
+from passkeycore.testing.contract.devices.samples import device
 from passkeycore.testing.contract.samples import BEGUN, NOW, ceremony, passkey, realm, update, user
 from passkeycore.testing.contract.samples import event as an_event
-from tests.sql import DATABASES, engine_of, opened, registered, sent_by, url_of
+from tests.sql import DATABASES, Waiting, engine_of, opened, registered, sent_by, url_of
 
 
 @pytest.fixture(params=DATABASES)
@@ -57,6 +61,12 @@ def test_each_class_has_the_protocols_of_its_colour(tmp_path: Path) -> None:
     _async_passkeys: AsyncRepository = asynchronous
     _async_events: AsyncEventRepository = asynchronous
     _async_spent: AsyncSpentRepository = asynchronous
+    _devices: DeviceRepository = synchronous
+    _actions: ActionRepository = synchronous
+    _outbox: OutboxRepository = synchronous
+    _async_devices: AsyncDeviceRepository = asynchronous
+    _async_actions: AsyncActionRepository = asynchronous
+    _async_outbox: AsyncOutboxRepository = asynchronous
     _wrong: Repository = asynchronous  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     _wrong_async: AsyncRepository = synchronous  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
@@ -67,7 +77,7 @@ STATEMENTS: list[tuple[str, int, Call]] = [
     ("add_ceremony", 1, lambda r, u, p: r.add_ceremony(ceremony(u.realm))),
     ("take_ceremony", 1, lambda r, u, p: r.take_ceremony(u.realm, bytes(32))),
     ("spend", 1, lambda r, u, p: r.spend(u.realm, bytes(32), BEGUN)),
-    ("remove_expired", 2, lambda r, u, p: r.remove_expired(NOW)),
+    ("remove_expired", 3, lambda r, u, p: r.remove_expired(NOW)),
     ("get_or_create_user, there", 1, lambda r, u, p: r.get_or_create_user(u)),
     ("get_or_create_user, not there", 2, lambda r, u, p: r.get_or_create_user(user(u.realm))),
     ("find_account", 1, lambda r, u, p: r.find_account(u.realm, u.user_id)),
@@ -80,7 +90,7 @@ STATEMENTS: list[tuple[str, int, Call]] = [
     ("confirm", 1, lambda r, u, p: r.confirm_user_verification(u.realm, u.user_id, p.credential_id, None)),
     ("rename_user", 1, lambda r, u, p: r.rename_user(u.realm, u.user_id, "", "", None)),
     ("set_user_disabled", 1, lambda r, u, p: r.set_user_disabled(u.realm, u.user_id, NOW, None)),
-    ("remove_user", 4, lambda r, u, p: r.remove_user(u.realm, u.user_id, None)),
+    ("remove_user", 7, lambda r, u, p: r.remove_user(u.realm, u.user_id, None)),
     ("add_passkey", 5, lambda r, u, p: r.add_passkey(passkey(u), 5, None, None)),
     ("add_event", 1, lambda r, u, p: r.add_event(an_event(u.realm))),
     ("list_events", 1, lambda r, u, p: r.list_events(u.realm, EventFilter(), None, 10)),
@@ -134,15 +144,19 @@ def test_statements_are_compiled_once(repository: SQLRepository) -> None:
     assert all(text.startswith("cached since") for text in compiled)
 
 
+@pytest.mark.parametrize("name", ["passkey_ceremonies", "passkey_spent", "passkey_device_challenges"])
 @pytest.mark.parametrize("with_statistics", [False, True])
 def test_what_is_expired_is_removed_in_batches_that_read_no_whole_table(
-    repository: SQLRepository, with_statistics: bool
+    repository: SQLRepository, name: str, with_statistics: bool
 ) -> None:
-    engine, table = repository._engine, metadata.tables["passkey_ceremonies"]
+    engine, table = repository._engine, metadata.tables[name]
     explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
-    place = realm()
-    rows = [
-        {"realm": place, "challenge": b"%032d" % n, "body": bytes(100), "expires_at": NOW + timedelta(seconds=n)}
+    columns: dict[str, object] = {"realm": realm(), "body": bytes(100), "state": "", "created_at": NOW, "revision": 0}
+    keys: dict[str, Any] = {"challenge": b"%032d", "key": b"%032d", "challenge_id": "%032d"}
+    rows: list[dict[str, Any]] = [
+        {key: value for key, value in columns.items() if key in table.c}
+        | {key: value % n for key, value in keys.items() if key in table.c}
+        | {"expires_at": NOW + timedelta(seconds=n)}
         for n in range(20_000)
     ]
     with engine.connect() as connection:
@@ -156,16 +170,18 @@ def test_what_is_expired_is_removed_in_batches_that_read_no_whole_table(
 
     @event.listens_for(engine, "before_cursor_execute")
     def see(_1: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
-        if statement.startswith("DELETE FROM passkey_ceremonies"):
+        if statement.startswith("DELETE FROM") and name in statement:
             cursor.execute(explain + statement, parameters)
             plans.append("\n".join(str(row) for row in cursor.fetchall()))
 
+    repository.remove_expired(NOW)  # what others have left
+    plans.clear()
     assert repository.remove_expired(NOW + timedelta(minutes=1, seconds=2500)) == 2500
     assert len(plans) == 3
     for plan in plans:
-        assert "passkey_ceremonies_expires_at" in plan
+        assert f"{name}_expires_at" in plan
         assert "Seq Scan" not in plan
-        assert "SCAN passkey_ceremonies" not in plan
+        assert f"SCAN {name}" not in plan
     event.remove(engine, "before_cursor_execute", see)
     with engine.connect() as connection:
         assert connection.scalar(sqlalchemy.select(sqlalchemy.func.min(table.c.expires_at))) == rows[2500]["expires_at"]
@@ -226,18 +242,13 @@ def test_a_slot_that_somebody_else_takes_in_the_same_moment_is_read_anew(postgre
     with opened(postgres) as repository, engine_of(postgres) as engine:
         owner, _ = registered(repository)
         table = metadata.tables["passkeys"]
-        answers: list[str] = []
+        adding = Waiting(postgres, lambda: repository.add_passkey(passkey(owner), 3, None, None))
         with engine.begin() as connection:
             row = connection.execute(table.select().where(table.c.realm == owner.realm)).one()
             connection.execute(table.insert(), {**row._mapping, "credential_id": b"theirs", "slot": 1})
-            thread = threading.Thread(
-                target=lambda: answers.append(repository.add_passkey(passkey(owner), 3, None, None))
-            )
-            thread.start()
-            wait_for_a_lock(engine)
-        thread.join()
+            adding.start()
+        assert adding.answer() == "added"
         account = repository.find_account(owner.realm, owner.user_id)
-    assert answers == ["added"]
     assert account is not None
     assert len(account.passkeys) == 3
 
@@ -255,14 +266,6 @@ def test_a_stale_snapshot_cannot_exceed_the_limit(postgres: str, isolation: str)
         account = repository.find_account(owner.realm, owner.user_id)
         assert account is not None
         assert len(account.passkeys) == 2
-
-
-def wait_for_a_lock(engine: Engine) -> None:
-    """Returns when somebody waits for a transaction of somebody else."""
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while not connection.scalar(waiting):
-            pass
 
 
 def test_a_user_handle_of_another_user_is_a_conflict(repository: SQLRepository) -> None:
@@ -404,6 +407,30 @@ def test_many_may_create_the_tables_at_once(request: pytest.FixtureRequest, url:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_what_a_former_release_created_is_completed_and_kept(request: pytest.FixtureRequest, url: str) -> None:
+    former = ("passkey_users", "passkeys", "passkey_ceremonies", "passkey_spent", "passkey_events")
+    with engine_of(url) as engine:
+        metadata.drop_all(engine)
+        metadata.create_all(engine, tables=[metadata.tables[name] for name in former])
+        with opened(engine, create=False) as repository:
+            owner = repository.get_or_create_user(user(realm()))
+            first = passkey(owner)
+            assert repository.add_passkey(first, 5, None, an_event(owner.realm)) == "added"
+        with opened(url, outbox=True) as repository:
+            added = device(owner)
+            assert repository.add_device(added, 5, an_event(owner.realm)) == "added"
+            assert repository.list_devices(owner.realm, owner.user_id) == (added,)
+            assert repository.find_passkey(owner.realm, first.credential_id) == (first, owner)
+            assert len(repository.list_events(owner.realm, EventFilter(), None, 10).events) == 2
+            assert len(repository.take_deliveries(NOW, NOW, 10)) == 1
+        names = set(sqlalchemy.inspect(engine).get_table_names())
+        assert names >= set(metadata.tables)
+        assert {name for name in names if name.startswith("passkey")} == set(metadata.tables)
+        for name, table in metadata.tables.items():
+            indexes = {index["name"] for index in sqlalchemy.inspect(engine).get_indexes(name)}
+            assert indexes >= {index.name for index in table.indexes}
 
 
 def test_asynchronous_tables_are_created_once_before_the_first_of_many_operations(tmp_path: Path) -> None:

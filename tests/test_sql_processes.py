@@ -10,9 +10,13 @@ import pytest
 from sqlalchemy import event
 
 from passkeycore import Code, DecodeError
-from passkeycore.engine.records import Passkey, User
+from passkeycore.engine.actions.records import Action, ActionFilter
+from passkeycore.engine.records import EventFilter, Passkey, User
 from passkeycore.repositories.sql import SQLRepository
-from passkeycore.testing.contract.samples import ceremony, passkey, realm, user
+from passkeycore.testing.contract.actions.samples import action
+from passkeycore.testing.contract.devices.samples import challenge, device
+from passkeycore.testing.contract.samples import NOW, ceremony, passkey, realm, user
+from passkeycore.testing.contract.samples import event as an_event
 from tests.sql import opened
 
 # Parent and two children look for their own users, over and over; a socket that two share gives one the other's.
@@ -97,8 +101,22 @@ ASK: dict[str, tuple[Code, Ask]] = {
     "find_passkey": (Code.RECORD_INVALID, lambda r, u, p: r.find_passkey(u.realm, p.credential_id)),
     "find_account": (Code.RECORD_INVALID, lambda r, u, p: r.find_account(u.realm, u.user_id)),
     "get_or_create_user": (Code.RECORD_INVALID, lambda r, u, p: r.get_or_create_user(u)),
+    "find_device": (Code.RECORD_INVALID, lambda r, u, p: r.find_device(u.realm, "push", p.credential_id)),
+    "list_devices": (Code.RECORD_INVALID, lambda r, u, p: r.list_devices(u.realm, u.user_id)),
+    "find_challenge": (Code.RECORD_INVALID, lambda r, u, p: r.find_device_challenge(u.realm, p.credential_id.hex())),
+    "pending": (Code.RECORD_INVALID, lambda r, u, p: r.pending_device_challenges(u.realm, u.user_id, NOW, 9)),
+    "find_action": (Code.RECORD_INVALID, lambda r, u, p: r.find_action(u.realm, u.user_id, "transfer", "key")),
+    "add_action": (Code.RECORD_INVALID, lambda r, u, p: r.add_action(deed(u), None)),
+    "list_actions": (
+        Code.RECORD_INVALID,
+        lambda r, u, p: r.list_actions(u.realm, ActionFilter(user_id=u.user_id), NOW, None, 9),
+    ),
     "take_ceremony": (Code.STATE_INVALID, lambda r, u, p: r.take_ceremony(u.realm, p.credential_id)),
 }
+
+
+def deed(of: User) -> Action:
+    return action(of.realm, user_id=of.user_id, idempotency_key="key")
 
 
 @pytest.mark.parametrize("other", ["id", "realm"])
@@ -112,9 +130,16 @@ def test_an_answer_to_another_question_is_a_decode_error(tmp_path: Path, call: s
         for who, key in ((owner, first), (theirs, second)):
             assert repository.add_passkey(key, 5, who, None) == "added"
             assert repository.add_ceremony(ceremony(who.realm, challenge=key.credential_id))
+            assert repository.add_device(device(who, public_key=key.credential_id), 5, None) == "added"
+            asked = challenge(who.realm, challenge_id=key.credential_id.hex(), user_id=who.user_id)
+            assert repository.add_device_challenge(asked)
+            assert repository.add_action(deed(who), None) == deed(who)
         swap = {owner.realm: theirs.realm, owner.user_id: theirs.user_id, first.credential_id: second.credential_id}
+        swap[first.credential_id.hex()] = second.credential_id.hex()
 
-        def ask_another(*arguments: Any) -> tuple[str, object]:
+        def ask_another(*arguments: Any) -> tuple[object, ...]:
+            if arguments[2].startswith("INSERT"):
+                return arguments[2:4]
             return arguments[2], tuple(swap.get(value, value) for value in arguments[3])
 
         code, ask = ASK[call]
@@ -123,3 +148,35 @@ def test_an_answer_to_another_question_is_a_decode_error(tmp_path: Path, call: s
             ask(repository, owner, first)
         event.remove(repository._engine, "before_cursor_execute", ask_another)
         assert caught.value.code is code
+
+
+def test_events_of_another_realm_are_no_answer(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'passkeys.db'}", outbox=True) as repository:
+        of, other = realm(), realm()
+        repository.add_event(an_event(of))
+        repository.add_event(an_event(other))
+
+        def ask_another(*arguments: Any) -> tuple[str, object]:
+            return arguments[2], tuple(other if value == of else value for value in arguments[3])
+
+        event.listen(repository._engine, "before_cursor_execute", ask_another, retval=True)
+        with pytest.raises(DecodeError, match="out of step"):
+            repository.list_events(of, EventFilter(), None, 9)
+
+
+def test_deliveries_of_other_events_are_no_answer(tmp_path: Path) -> None:
+    """They come again when the lease is over."""
+    with opened(f"sqlite:///{tmp_path / 'passkeys.db'}", outbox=True) as repository:
+        one, two = an_event(realm()), an_event(realm())
+        repository.add_event(one)
+        repository.add_event(two)
+
+        def ask_another(*arguments: Any) -> tuple[str, object]:
+            answer = arguments[2].startswith("SELECT passkey_events")
+            return arguments[2], (two.id,) if answer else arguments[3]
+
+        event.listen(repository._engine, "before_cursor_execute", ask_another, retval=True)
+        with pytest.raises(DecodeError, match="out of step"):
+            repository.take_deliveries(NOW, NOW, 1)
+        event.remove(repository._engine, "before_cursor_execute", ask_another)
+        assert [(each.event, each.attempt) for each in repository.take_deliveries(NOW, NOW, 9)] == [(one, 2), (two, 1)]

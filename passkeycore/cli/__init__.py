@@ -108,11 +108,45 @@ def _parser() -> argparse.ArgumentParser:
             help="a certificate instead of FIDO's roots",
         )
 
+    files = commands.add_parser("well-known", help="files for apps and related sites", description=_WELL_KNOWN)
+    _add_well_known(files)
+
     demo = commands.add_parser("demo", help="a page to try passkeys on", description=_DEMO)
     demo.add_argument("--port", type=_port, default=8000, help="on this computer (default: 8000); 0: any free one")
     demo.add_argument("--database", metavar="FILE", help="where the passkeys are kept, a SQLite file")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _add_well_known(files: argparse.ArgumentParser) -> None:
+    action = files.add_subparsers(metavar="WHAT", required=True)
+    build = action.add_parser("build", help="make them", description=_WELL_KNOWN_BUILD)
+    build.add_argument("--config", metavar="FILE", help="a configuration file, instead of the options below")
+    build.add_argument("--out", metavar="DIR", required=True, help="root of the site; they go into DIR/.well-known")
+    build.add_argument("--rp-id", metavar="DOMAIN", help="the domain whose passkeys are used")
+    build.add_argument("--enroll-url", metavar="URL", help="the page that makes a passkey")
+    build.add_argument("--manage-url", metavar="URL", help="the page that lists and removes passkeys")
+    for option, metavar, about in (
+        ("--ios-app", "APP_ID", "such as ABCDE12345.com.example.app"),
+        ("--android-app", "PACKAGE=FINGERPRINT", "with the SHA-256 fingerprint of its certificate"),
+        ("--related-origin", "ORIGIN", "a site of another domain, such as https://example.org"),
+    ):
+        build.add_argument(option, metavar=metavar, action="append", default=[], help=f"{about}; may be repeated")
+    build.set_defaults(run=_well_known_build)
+    check = action.add_parser("check", help="what is wrong with them", description=_WELL_KNOWN_CHECK)
+    check.add_argument("places", metavar="FILE|URL", nargs="+", help="a file, a directory, https://… or a domain")
+    check.add_argument("--config", metavar="FILE", help="a configuration file that they have to agree with")
+    check.add_argument("--as", dest="name", choices=_WELL_KNOWN_NAMES, help="which file it is, instead of by its name")
+    check.add_argument(
+        "--public-suffix",
+        dest="suffixes",
+        metavar="SUFFIX",
+        action="append",
+        default=[],
+        help="of related origins, where it has more than one label, such as co.uk; may be repeated",
+    )
+    check.add_argument("--json", action="store_true", help="one JSON object per file")
+    check.set_defaults(run=_well_known_check)
 
 
 _VERIFY: Final = (
@@ -128,6 +162,18 @@ _MDS: Final = (
     "Keeps FIDO metadata in a file, $XDG_CACHE_HOME/passkeycore/mds.jwt or ~/.cache/passkeycore/mds.jwt unless told "
     "otherwise, and never replaces it by an older or unverified one."
 )
+_WELL_KNOWN: Final = (
+    "The files below https://<rp id>/.well-known/ by which a domain says which apps and sites may use its passkeys."
+)
+_WELL_KNOWN_BUILD: Final = (
+    "Makes apple-app-site-association, assetlinks.json, webauthn and passkey-endpoints, as far as there is something "
+    "to say in them. Exit code 0: they are good; 1: one is not; 2: misuse."
+)
+_WELL_KNOWN_CHECK: Final = (
+    "Lists what is wrong with files, with the file at an address, or with all four of a domain and how they are "
+    "served. Exit code 0: no errors; 1: there are some; 2: misuse."
+)
+_WELL_KNOWN_NAMES: Final = ("apple-app-site-association", "assetlinks.json", "webauthn", "passkey-endpoints")
 _DEMO: Final = (
     "Serves a page on http://localhost:8000 where passkeys are made, used, renamed and removed. They are kept in "
     "$XDG_DATA_HOME/passkeycore/demo.sqlite or ~/.local/share/passkeycore/demo.sqlite unless told otherwise."
@@ -197,6 +243,28 @@ def _mds_check(arguments: argparse.Namespace) -> int:
     from . import mds
 
     return mds.check(arguments.file, arguments.roots, as_json=arguments.json)
+
+
+def _well_known_build(arguments: argparse.Namespace) -> int:
+    from . import well_known
+
+    options = well_known.BuildOptions(
+        rp_id=arguments.rp_id,
+        ios_apps=tuple(arguments.ios_app),
+        android_apps=tuple(arguments.android_app),
+        related_origins=tuple(arguments.related_origin),
+        enroll_url=arguments.enroll_url,
+        manage_url=arguments.manage_url,
+    )
+    return well_known.build(arguments.config, options, arguments.out)
+
+
+def _well_known_check(arguments: argparse.Namespace) -> int:
+    from . import well_known
+
+    return well_known.check(
+        arguments.places, arguments.config, arguments.name, arguments.suffixes, as_json=arguments.json
+    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -21,11 +21,12 @@ read, by a `ConfigurationError` that names file, line and key::
 
     config = load("passkey_config.jsonc")
     rp = config.relying_party()
+
+Rules of actions are in a file of their own, which `load_rules` reads.
 """
 
 import os
-from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -34,15 +35,27 @@ from ..relying_party import RelyingParty
 from ..webauthn.cose import DEFAULT_ALGORITHMS
 from ..webauthn.options import Conveyance, Preset, sole_factor
 from ..webauthn.origins import is_within
+from ..well_known.android import AndroidApp
 from .checks import read_table, reason
-from .keys import KEYS, AndroidApp, describe, web_origin
-from .source import MOST_BYTES, Node, Source
+from .files import Format, read_file, read_text
+from .keys import KEYS, describe, web_origin
+from .rules import load_rules, parse_rules
+from .source import Node
+from .well_known import check_well_known, well_known_files
 
-__all__ = ["AndroidApp", "Config", "Format", "describe", "load", "parse"]
+__all__ = [
+    "AndroidApp",
+    "Config",
+    "Format",
+    "check_well_known",
+    "describe",
+    "load",
+    "load_rules",
+    "parse",
+    "parse_rules",
+    "well_known_files",
+]
 
-Format: TypeAlias = Literal["jsonc", "toml"]
-
-_FORMAT_OF_SUFFIX: Final[dict[str, Format]] = {".json": "jsonc", ".jsonc": "jsonc", ".toml": "toml"}
 _HIDDEN: Final = frozenset({"database", "redis", "secrets"})  # URLs of databases hold passwords
 
 
@@ -60,6 +73,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         top_origins: Origins of pages that may embed ours.
         android_apps: For ``assetlinks.json``; their origins are among `origins` already.
         ios_apps: App IDs, ``<team>.<bundle>``, for ``apple-app-site-association``.
+        passkey_enroll_url, passkey_manage_url: Pages that make a passkey, and manage them, for ``passkey-endpoints``;
+            None: they are not told.
         max_passkeys_per_user: 1 to 10. 5: the devices of one person, and one to spare.
         preset: Whether passkeys replace the password. They do by default.
         attestation: The conveyance that is asked for. ``none``, as users of passkeys gain nothing by more.
@@ -80,6 +95,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     top_origins: tuple[str, ...] = ()
     android_apps: tuple[AndroidApp, ...] = ()
     ios_apps: tuple[str, ...] = ()
+    passkey_enroll_url: str | None = None
+    passkey_manage_url: str | None = None
     max_passkeys_per_user: int = 5
     preset: Preset = sole_factor()
     attestation: Conveyance = "none"
@@ -124,16 +141,8 @@ def load(path: str | os.PathLike[str]) -> Config:
         ConfigurationError: The file cannot be read, has another suffix, is larger than 256 KiB or not UTF-8; and as
             `parse`. Its message names file, line and key, and `path` is the key; None where no key is at fault.
     """
-    name = os.fspath(path)
-    form = _FORMAT_OF_SUFFIX.get(Path(name).suffix.lower())
-    if form is None:
-        raise ConfigurationError(f"{name}: the suffix has to be one of {', '.join(_FORMAT_OF_SUFFIX)}")
-    try:
-        with open(name, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{name}: cannot be read: {error.strerror}") from None
-    return parse(Source(name).decode(content), name=name, format=form)
+    text, form = read_file(path)
+    return parse(text, name=os.fspath(path), format=form)
 
 
 def parse(text: str, *, name: str, format: Format) -> Config:
@@ -148,9 +157,7 @@ def parse(text: str, *, name: str, format: Format) -> Config:
         ConfigurationError: A syntax error, a key unknown or given twice, a value that its key does not take, or no
             ``hostname``. Its message names file, line and key, and `path` is the key; None where no key is at fault.
     """
-    if format not in _FORMAT_OF_SUFFIX.values():
-        raise ConfigurationError("jsonc or toml", path="format")
-    root = Source(name).read(text, toml=format == "toml")
+    root = read_text(text, name=name, format=format)
     config = Config(**_resolved(root, read_table(root, KEYS)))
     try:
         config.relying_party()

@@ -6,11 +6,12 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final, cast, get_args
 
-import msgspec
-
 from ..webauthn.cose import DEFAULT_ALGORITHMS
 from ..webauthn.options import Conveyance, second_factor, sole_factor
-from ..webauthn.origins import android_origin, check_origin, check_rp_id
+from ..webauthn.origins import check_origin, check_rp_id
+from ..well_known.android import AndroidApp, canonical_fingerprint, is_package_name
+from ..well_known.apple import is_app_id
+from ..well_known.endpoints import page_host
 from .checks import Check, Key, by_name, matching, number, several, table, text, url, word
 from .source import Node
 
@@ -19,22 +20,6 @@ MOST_SECRETS: Final = 16
 
 _SECRET_BYTES: Final = (32, 4_096)  # RFC 7518, section 3.2: as long as the hash; nobody's key has more than the rest
 _HOSTNAME: Final = re.compile(r"[^:]+(?::[0-9]+)?")
-
-
-class AndroidApp(msgspec.Struct, frozen=True, kw_only=True):
-    """An Android app that may use the passkeys.
-
-    Attributes:
-        package_name: Its application id, such as ``com.example.app``.
-        sha256_fingerprints: Of its signing certificates: upper case with colons, as ``assetlinks.json`` has them.
-    """
-
-    package_name: str
-    sha256_fingerprints: tuple[str, ...]
-
-    def origins(self) -> tuple[str, ...]:
-        """The origins that Android gives the app, one for each certificate."""
-        return tuple(map(android_origin, self.sha256_fingerprints))
 
 
 def web_origin(hostname: str) -> str:
@@ -46,10 +31,6 @@ def web_origin(hostname: str) -> str:
 
 def _is_hostname(hostname: str) -> bool:
     return _HOSTNAME.fullmatch(hostname) is not None and check_origin(web_origin(hostname)) is not None
-
-
-def _fingerprint(digits: str) -> str:
-    return ":".join(re.findall("..", digits.replace(":", "").upper()))
 
 
 def _secret(node: Node, secret: bytes) -> bytes:
@@ -91,18 +72,21 @@ _ORIGIN: Final = text("an origin: https://host or https://host:port, or that of 
 _WEB_ORIGIN: Final = text(
     "a web origin: https://host or https://host:port", lambda origin: check_origin(origin) is not None
 )
-_IDENTIFIER: Final = "[A-Za-z][A-Za-z0-9_]*"
+_PAGE: Final = text("an absolute https URL in ASCII", lambda url: page_host(url) is not None)
 
 _ANDROID_APP: Final = by_name(
     Key(
         "package_name",
-        matching("an application id such as com.example.app", rf"(?=.{{1,255}}\Z){_IDENTIFIER}(?:\.{_IDENTIFIER})+"),
+        text("an application id such as com.example.app", is_package_name),
         "The app.",
         required=True,
     ),
     Key(
         "sha256_fingerprints",
-        several(text("a SHA-256 fingerprint in 64 hexadecimal digits", android_origin, _fingerprint), least=1),
+        several(
+            text("a SHA-256 fingerprint in 64 hexadecimal digits", canonical_fingerprint, canonical_fingerprint),
+            least=1,
+        ),
         "Of its signing certificates, as Play Console shows them.",
         required=True,
     ),
@@ -159,14 +143,21 @@ KEYS: Final = by_name(
     ),
     Key(
         "ios_apps",
-        several(
-            matching(
-                "an app ID: the team's 10 characters, a dot and the bundle ID",
-                r"(?=.{1,255}\Z)[A-Z0-9]{10}(?:\.[A-Za-z0-9-]+)+",
-            )
-        ),
+        several(text("an app ID: the team's 10 characters, a dot and the bundle ID", is_app_id)),
         "iOS apps that may use the passkeys. With any, https://<rp id> becomes an origin.",
         '["ABCDE12345.com.example.app"]',
+    ),
+    Key(
+        "passkey_enroll_url",
+        _PAGE,
+        "The page that makes a passkey, for password managers that lead users there.",
+        '"https://example.com/passkeys/new"',
+    ),
+    Key(
+        "passkey_manage_url",
+        _PAGE,
+        "The page that lists and removes them, likewise.",
+        '"https://example.com/passkeys"',
     ),
     Key(
         "preset",

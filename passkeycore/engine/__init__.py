@@ -4,6 +4,16 @@
 `repository` is what an embedder writes, `records` what is stored.
 """
 
+from .actions.challenges import MetChallenge
+from .actions.records import Action, ActionFilter, ActionPage
+from .actions.service import ActionService, AsyncActionService
+from .actions.tracking import Client, TrackedAction
+from .devices.answers import AnsweredDeviceChallenge, PendingDeviceChallenge
+from .devices.authenticators import Authenticator
+from .devices.challenges import DeviceApproval, StartedDeviceChallenge
+from .devices.credentials import AppAttestation, DeviceEnrolment
+from .devices.records import DeviceChallenge, DeviceCredential
+from .devices.service import AsyncDeviceService, DeviceService
 from .passkeys.authentication import Authentication, StartedAuthentication
 from .passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
 from .passkeys.registration import Registration, StartedRegistration
@@ -12,20 +22,39 @@ from .records import Account, Ceremony, Event, EventCount, EventFilter, EventPag
 
 __all__ = [
     "Account",
+    "Action",
+    "ActionFilter",
+    "ActionPage",
+    "ActionService",
+    "AnsweredDeviceChallenge",
+    "AppAttestation",
+    "AsyncActionService",
+    "AsyncDeviceService",
     "AsyncPasskeyService",
     "AsyncStatelessCeremonies",
     "Authentication",
+    "Authenticator",
     "Ceremony",
+    "Client",
+    "DeviceApproval",
+    "DeviceChallenge",
+    "DeviceCredential",
+    "DeviceEnrolment",
+    "DeviceService",
     "Event",
     "EventCount",
     "EventFilter",
     "EventPage",
     "EventType",
+    "MetChallenge",
     "Passkey",
     "PasskeyService",
+    "PendingDeviceChallenge",
     "Registration",
     "StartedAuthentication",
+    "StartedDeviceChallenge",
     "StartedRegistration",
     "StatelessCeremonies",
+    "TrackedAction",
     "User",
 ]

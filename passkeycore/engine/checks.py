@@ -59,5 +59,14 @@ def check_opaque(purpose: str | None, account_stamp: str | None) -> None:
         DecodeError: `name_invalid`.
     """
     for path, text in (("purpose", purpose), ("account_stamp", account_stamp)):
-        if text is not None and (not isinstance(text, str) or len(text) > 1024 or _UNSTORABLE.search(text)):
-            raise DecodeError(Code.NAME_INVALID, "up to 1024 characters, without NUL and lone surrogates", path=path)
+        check_text(text, path, longest=1024)
+
+
+def check_text(text: str | None, path: str, *, longest: int) -> None:
+    """Returns only when `text` is None or can be stored: up to `longest` characters, no NUL, no lone surrogates.
+
+    Raises:
+        DecodeError: `name_invalid`.
+    """
+    if text is not None and (not isinstance(text, str) or len(text) > longest or _UNSTORABLE.search(text)):
+        raise DecodeError(Code.NAME_INVALID, f"up to {longest} characters, without NUL and lone surrogates", path=path)

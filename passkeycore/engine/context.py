@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from ..errors import Code
+from ..webauthn.encoding import encode_base64url
 from .records import Event, EventType
 from .repository import AsyncEventRepository
+
+_USER_HANDLE_BYTES: Final = 24  # 32 characters of base64url, as some native clients take the handle for a text
 
 
 class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,11 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], datetime]
     random: Callable[[int], bytes]
 
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody wants to know of events."""
+        return self.events is not None or self.emit is not None
+
     def event(
         self,
         type: EventType,
@@ -37,7 +46,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
         **details: str | None,
     ) -> Event | None:
         """The event to store and to tell, with the details that are known; None where nobody wants to know."""
-        if self.events is None and self.emit is None:
+        if not self.has_listeners:
             return None
         return Event(
             id=self.random(16).hex(),
@@ -49,6 +58,10 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
             code=code,
             details={name: value for name, value in details.items() if value is not None},
         )
+
+    def new_user_handle(self) -> bytes:
+        """32 ASCII characters of base64url: 24 random bytes that also survive clients which take them for a text."""
+        return encode_base64url(self.random(_USER_HANDLE_BYTES)).encode()
 
     def stored(self, event: Event | None) -> Event | None:
         """`event` as a repository is to store it with a change: None where no events are kept."""

@@ -144,11 +144,11 @@ def _is_asynchronous(method: Callable[..., Any]) -> bool:
 
 def _asynchronous(repository: object, name: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{type(repository).__name__}.{name} is asynchronous: use AsyncPasskeyService", path="repository"
+        f"{type(repository).__name__}.{name} is asynchronous: use AsyncPasskeyService, or its like", path="repository"
     )
 
 
 def _synchronous(repository: object, name: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{type(repository).__name__}.{name} is synchronous: use PasskeyService", path="repository"
+        f"{type(repository).__name__}.{name} is synchronous: use PasskeyService, or its like", path="repository"
     )

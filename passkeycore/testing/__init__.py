@@ -27,9 +27,12 @@ single structures (`authenticator_data`, `attestation_object`, `cbor`; X.509 in 
 `der`). They make and never judge: nothing here is shared with the code that verifies, so a mistake there
 cannot hide itself here.
 
+`SoftwareDevice` signs what a trusted device signs, and `SoftwareAppAttest` makes what Apple's App Attest makes for it.
+
 The keys protect nothing. Keep them out of anything but tests.
 """
 
+from passkeycore.testing.app_attest import AppAttestTamper, SoftwareAppAttest
 from passkeycore.testing.authenticator import (
     TEST_AAGUID,
     Attestation,
@@ -46,6 +49,7 @@ from passkeycore.testing.certificates import (
 )
 from passkeycore.testing.client import ANDROID_ORIGIN, ANDROID_PACKAGE, VirtualClient
 from passkeycore.testing.credential import EXTENSIONS, Assertion, NewCredential, SoftwareCredential
+from passkeycore.testing.device import SoftwareDevice
 from passkeycore.testing.encoding import (
     AT,
     BE,
@@ -103,6 +107,7 @@ __all__ = [
     "TEST_AAGUID",
     "UP",
     "UV",
+    "AppAttestTamper",
     "Assertion",
     "Attestation",
     "AttestationAuthority",
@@ -114,8 +119,10 @@ __all__ = [
     "EncodedCbor",
     "MetadataSigner",
     "NewCredential",
+    "SoftwareAppAttest",
     "SoftwareAuthenticator",
     "SoftwareCredential",
+    "SoftwareDevice",
     "SoftwareKey",
     "StatementMaker",
     "Tamper",

@@ -1,16 +1,20 @@
-"""Three tables, with the columns that a repository looks for or changes; the rest of a record is one value of bytes."""
+"""The tables, with the columns that a repository looks for or changes; the rest of a record is one value of bytes."""
 
 # Django ships no types, so that what derives from it is Any for a type checker.
 # mypy: disable-error-code="import-untyped,misc"
 # pyright: reportMissingTypeStubs=false, reportUntypedBaseClass=false
 # A field stands in the class; in a row it is the value.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+
+from typing import Any
 
 import msgspec
 from django.db import models
 
 from passkeycore import CredentialRecord
 from passkeycore.engine import records
+from passkeycore.engine.actions import records as action_records
+from passkeycore.engine.devices import records as device_records
 
 _CHANGING = ("sign_count", "backup_eligible", "backup_state", "uv_initialized")
 
@@ -93,3 +97,88 @@ class Ceremony(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["realm", "challenge"], name="passkey_ceremony"),)
+
+
+# Of the tables below, `body` is the engine's whole value; the other columns are there to be looked for.
+
+
+class Device(models.Model):
+    """A trusted device. What it answers with, and for whom, never changes."""
+
+    realm = models.TextField()
+    authenticator_id = models.TextField()
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    method = models.TextField()
+    public_key = models.BinaryField()
+    created_at = models.DateTimeField()
+    revision = models.BigIntegerField()
+    body = models.BinaryField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["realm", "authenticator_id"], name="passkey_device_id"),
+            models.UniqueConstraint(fields=["realm", "method", "public_key"], name="passkey_device_key"),
+        )
+
+    def to_record(self) -> device_records.DeviceCredential:
+        """The row as the engine's value."""
+        return msgspec.msgpack.decode(self.body, type=device_records.DeviceCredential)
+
+
+class DeviceChallenge(models.Model):
+    """A question to a user's device. It has no foreign key: it may be in another database than users."""
+
+    realm = models.TextField()
+    challenge_id = models.TextField()
+    user_id = models.TextField(null=True)
+    state = models.TextField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    revision = models.BigIntegerField()
+    body = models.BinaryField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["realm", "challenge_id"], name="passkey_device_challenge"),)
+        indexes = (models.Index(fields=["realm", "user_id"], name="passkey_device_pending"),)
+
+    def to_record(self) -> device_records.DeviceChallenge:
+        """The row as the engine's value."""
+        return msgspec.msgpack.decode(self.body, type=device_records.DeviceChallenge)
+
+
+class Action(models.Model):
+    """What a user was about to do. It has no foreign key: the engine need not know the user."""
+
+    realm = models.TextField()
+    user_id = models.TextField()
+    action = models.TextField()
+    idempotency_key = models.TextField()
+    state = models.TextField()
+    device_id = models.TextField(null=True)
+    user_verified = models.BooleanField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    state_updated_at = models.DateTimeField()
+    revision = models.BigIntegerField()
+    body = models.BinaryField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["realm", "user_id", "action", "idempotency_key"], name="passkey_action"),
+        )
+
+    def to_record(self) -> action_records.Action:
+        """The row as the engine's value."""
+        return msgspec.msgpack.decode(self.body, type=action_records.Action)
+
+
+def columns(model: Any, record: msgspec.Struct) -> dict[str, Any]:
+    """The engine's value for a row of `model`: its members that have columns, and all of it as `body`."""
+    names = {field.name for field in model._meta.fields}.intersection(record.__struct_fields__)
+    return {name: getattr(record, name) for name in names} | {"body": msgspec.msgpack.encode(record)}
+
+
+def replace(rows: Any, record: Any) -> bool:
+    """Writes the engine's value over the one of `rows` that it names, while the revision there is one less."""
+    written: int = rows.filter(revision=record.revision - 1).update(**columns(rows.model, record))
+    return written == 1

@@ -100,6 +100,10 @@ def stored(memory: MemoryRepository) -> Json:
         "passkeys": {(key, id): passkey for key, owner in owners for id, passkey in owner.passkeys.items()},
         "owners": {key: owner.user.user_id for key, owner in memory._owners.items()},
         "handles": set(memory._handles),
+        "devices": {(key, id): device for key, owner in owners for id, device in owner.devices.items()},
+        "device owners": {key: owner.user.user_id for key, owner in memory._device_owners.items()},
+        "device keys": dict(memory._device_ids),
+        "device challenges": {key: value[2] for key, value in memory._device_challenges._values.items()},
     }
 
 

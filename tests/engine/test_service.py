@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from passkeycore import PasskeyError
-from passkeycore.engine.passkeys import authentication, management, registration, step_up
+from passkeycore.engine.passkeys import authentication, availability, management, registration, step_up
 from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
 from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
 from passkeycore.engine.run import run
@@ -22,7 +22,7 @@ from .kit import ADA, RP, SECRET, Clock, Colour, Engine, browser, engine, refuse
 
 FLOWS: dict[str, Callable[..., Any]] = {
     name: flow
-    for module in (registration, authentication, management, step_up)
+    for module in (registration, authentication, management, availability, step_up)
     for name, flow in vars(module).items()
     if inspect.iscoroutinefunction(flow) and not name.startswith("_") and flow.__module__ == module.__name__
 }

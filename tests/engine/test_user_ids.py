@@ -24,6 +24,7 @@ _OTHERS = {
     "name": "name",
     "token": "token",
     "purpose": "purpose",
+    "stored_credential_ids": (),
     "user_name": "name",
     "credential": CredentialRecord(credential_id=b"id", public_key=b"", rp_id=RP.id),
 }

@@ -13,6 +13,7 @@ certificates, K keys, D storage, V users), a dot where a row has several variant
     tables/          the cases, a table for each subject
     sweeps.py        the rows that are loops; races.py: those about the engine
     flows.py         cases of the engine: a start, a change, a finish, over a fresh repository, in both colours
+    product.py       codes of devices, actions and webhooks, in which none of these cases ends
     through.py       every ceremony of the tables once more through the engine
     test_cases.py    runs both, and names the cases that are open: that the engine fails at present
     test_harness.py  the harness on itself; test_completeness.py: no row and no code is forgotten

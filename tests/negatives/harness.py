@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from passkeycore import (
+    ActionError,
     AttestationError,
     CeremonyError,
     ChallengeError,
@@ -53,6 +54,8 @@ _CLASSES: Final[Mapping[Code, type[PasskeyError]]] = {
             Code.NAME_INVALID,
             Code.USER_ID_INVALID,
             Code.CURSOR_INVALID,
+            Code.ACTION_INVALID,
+            Code.APP_ATTEST_MALFORMED,
         ),
         DecodeError,
     ),
@@ -83,10 +86,13 @@ _CLASSES: Final[Mapping[Code, type[PasskeyError]]] = {
     **dict.fromkeys((Code.CHALLENGE_UNKNOWN, Code.CHALLENGE_EXPIRED), ChallengeError),
     Code.CREDENTIAL_EXISTS: CredentialExists,
     Code.NO_CREDENTIAL: CredentialNotFound,
-    **dict.fromkeys((Code.USER_NOT_FOUND, Code.USER_DISABLED), CeremonyError),
+    **dict.fromkeys(
+        (Code.USER_NOT_FOUND, Code.USER_DISABLED, Code.CHALLENGE_REJECTED, Code.ATTEMPTS_EXCEEDED), CeremonyError
+    ),
+    **dict.fromkeys((Code.ACTION_NOT_FOUND, Code.ACTION_STATE, Code.METHOD_NOT_ALLOWED), ActionError),
     **dict.fromkeys((Code.USER_EXISTS, Code.CONFLICT), ConflictError),
     Code.LIMIT_REACHED: LimitReached,
-    **dict.fromkeys((Code.TOKEN_INVALID, Code.TOKEN_EXPIRED), TokenError),
+    **dict.fromkeys((Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.SCOPE_MISSING), TokenError),
 }
 
 

@@ -5,9 +5,7 @@ What belongs here: a row until it has a case, and the rows that never get one.
 
 from typing import Final
 
-LATER: Final = {
-    "V10": "devices: the answer of one device to the challenge of another",
-}
+LATER: Final[dict[str, str]] = {}
 STRUCK: Final = {
     "J02": "one parser reads the outer JSON, so a member that stands twice means the same to everybody",
     "V08": "a victim who approves the attacker's own prompt: no check of a Relying Party can tell",

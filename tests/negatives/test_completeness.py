@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from passkeycore import Code, DecodeError
+from passkeycore import Code, DecodeError, PasskeyError
 from passkeycore.__main__ import main
 from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
@@ -20,7 +20,9 @@ from passkeycore.testing.vectors import read_vectors
 
 from ..engine.kit import RP
 from .ceremonies import ORIGIN, RP_ID, play
+from .harness import class_of
 from .later import LATER, STRUCK
+from .product import CALLS
 from .rows import ROWS
 from .sweeps import SWEEPS
 from .tables import CASES
@@ -87,10 +89,19 @@ def test_the_command_has_the_code_of_a_missing_credential_too(tmp_path: Path) ->
     assert _of_a_case_without_credential(tmp_path) == Code.NO_CREDENTIAL
 
 
+@pytest.mark.parametrize("code", CALLS)
+def test_codes_of_devices_actions_and_webhooks(code: Code) -> None:
+    with pytest.raises(PasskeyError) as caught:
+        CALLS[code]()
+    assert caught.value.code == code
+    assert isinstance(caught.value, class_of(code))
+
+
 def test_every_code_is_raised_by_a_test() -> None:
     stated = {case.code for case in CASES if case.code is not None}
-    assert stated | ELSEWHERE.keys() == set(Code)
-    assert not stated & ELSEWHERE.keys()
+    assert stated | ELSEWHERE.keys() | CALLS.keys() == set(Code)
+    assert not stated & (ELSEWHERE.keys() | CALLS.keys())
+    assert not ELSEWHERE.keys() & CALLS.keys()
 
 
 def test_every_row_has_a_case_or_waits_and_never_both() -> None:

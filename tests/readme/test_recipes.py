@@ -7,11 +7,21 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
-from passkeycore import Code, CredentialExists, PasskeyError, RelyingParty, TokenError, Trail, UntrustedError
+from passkeycore import (
+    ActionError,
+    Code,
+    CredentialExists,
+    PasskeyError,
+    RelyingParty,
+    TokenError,
+    Trail,
+    UntrustedError,
+)
+from passkeycore.engine.devices.service import DeviceService
 from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.repositories.redis import RedisCeremonies
@@ -20,6 +30,7 @@ from passkeycore.testing import (
     TEST_AAGUID,
     MetadataSigner,
     SoftwareAuthenticator,
+    SoftwareDevice,
     VirtualClient,
     metadata_entry,
     metadata_payload,
@@ -84,6 +95,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
         "PasskeyService": service,
         "SQLRepository": SQLRepository,
         "Tokens": Tokens,
+        "tokens": Tokens([secret]),
         "secret": secret,
         "decoy_secret": os.urandom(32),
         "me": lambda: ADA,
@@ -206,6 +218,62 @@ def test_a_transfer_needs_a_step_up(reader: Reader) -> None:
         names["transfer"]()
     names["session"] = session
     names["transfer"]()
+
+
+ACTIONS = "Recipes / Actions: decide, challenge, prove"
+
+
+@executes(ACTIONS)
+def test_a_transfer_takes_the_challenge_that_rules_decide(reader: Reader) -> None:
+    """A small one takes none; a large one is refused until its challenge was met, and then done once."""
+    reader.add_passkey()
+    names = execute(ACTIONS, reader.names)
+    assert names["transfer_new"](10)["state"] == "ALLOW"
+    begun = names["transfer_new"](1000)
+    assert begun["state"] == "CHALLENGE_REQUIRED"
+    with pytest.raises(ActionError):
+        names["transfer"](begun["token"])
+    proof = names["challenge"](begun["token"], reader.phone.get(names["challenge_new"](begun["token"])))["token"]
+    names["transfer"](proof)
+    with pytest.raises(TokenError):
+        names["transfer"](proof)
+
+
+DEVICES = "Recipes / Trusted devices"
+
+
+@executes(DEVICES)
+def test_a_device_confirms_an_order(reader: Reader) -> None:
+    """The phone sees what it is about, and approves with the code that the browser shows; or it rejects."""
+    repository, tokens = reader.names["repository"], reader.names["tokens"]
+    devices = DeviceService(repository, domain="example.com", tokens=tokens, now=reader.clock)
+    names = execute(DEVICES, reader.names | {"devices": devices})
+    phone = SoftwareDevice("Ada's phone", domain="example.com")
+    token = names["enrol_new"]()
+    names["enrol"](token, phone.public_key, phone.enrol(token))
+    issued_at = int(NOW.timestamp())
+
+    def answer(decision: Literal["approve", "reject"]) -> str:
+        shown = names["confirm_new"]()
+        seen = names["waiting"](phone.public_key, phone.fetch(issued_at=issued_at), issued_at)
+        assert seen["challengeId"] == shown["challengeId"]
+        assert not names["confirmed"](shown["challengeId"])
+        code = shown["verificationCode"] if decision == "approve" else None
+        signature = phone.answer(
+            seen["challengeId"],
+            decision,
+            purpose=seen["purpose"],
+            content=seen["content"],
+            verification_code=code,
+        )
+        names["answer"](seen["challengeId"], phone.public_key, signature, decision, code)
+        return str(shown["challengeId"])
+
+    assert names["confirmed"](answer("approve"))
+    rejected = answer("reject")
+    with pytest.raises(PasskeyError) as refused:
+        names["confirmed"](rejected)
+    assert refused.value.code == Code.CHALLENGE_REJECTED
 
 
 MANAGE = "Recipes / Adding and removing passkeys"

@@ -2,5 +2,5 @@
 
 `registration` and `authentication` are the ceremonies, from start to finish (`steps` has what both share, `ceremonies`
 where they wait in between, `decoys` what users who do not exist are shown); `step_up` proves a ceremony afterwards,
-`management` is everything else, and `service` binds them.
+`availability` says when to offer a new passkey, `management` is everything else, and `service` binds them.
 """

@@ -25,7 +25,7 @@ from ..checks import check_name, check_names, check_user_id
 from ..records import Account, EventCount, EventFilter, EventPage, EventType, Passkey, User
 from ..repository import AsyncEventRepository
 from .context import Context
-from .registration import check_added, new_user_handle
+from .registration import check_added
 
 _MOST_IMPORTED: Final = 32  # nobody loses a passkey because a former service allowed more; a sealed state holds these
 _MOST_EVENTS: Final = 1000
@@ -155,7 +155,7 @@ async def import_passkey(
     if account is not None:
         user_handle = account.user.user_handle
     else:
-        user_handle = credential.user_handle or new_user_handle(context)
+        user_handle = credential.user_handle or context.new_user_handle()
         new_user = User(
             user_id=user_id,
             user_handle=user_handle,
@@ -203,7 +203,7 @@ async def get_or_create_user(
     user = await context.repository.get_or_create_user(
         User(
             user_id=user_id,
-            user_handle=user_handle or new_user_handle(context),
+            user_handle=user_handle or context.new_user_handle(),
             name=name,
             display_name=display_name,
             created_at=context.now(),

@@ -6,7 +6,7 @@ unless everything was right. What the client sends is judged at level 1.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,8 +32,6 @@ from ..records import Ceremony, EventType, Passkey, User
 from ..repository import Addition
 from .context import Context
 from .steps import Body, ceremony_origins, found_ceremony, record_failure, spend_malformed, unknown_challenge
-
-_USER_HANDLE_BYTES: Final = 24  # 32 characters of base64url, as some native clients take the handle for a text
 
 
 class StartedRegistration(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +162,7 @@ async def start_registration(
             raise CeremonyError(Code.USER_NOT_FOUND, "a user who is new here needs a name", path="user_name")
         user = User(
             user_id=encode_base64url(context.random(16)) if user_id is None else user_id,
-            user_handle=new_user_handle(context),
+            user_handle=context.new_user_handle(),
             name=user_name,
             display_name=user_display_name,
             created_at=now,
@@ -290,11 +288,6 @@ async def _registered(
     check_added(await context.repository.add_passkey(passkey, limit, ceremony.new_user, context.stored(event)), limit)
     context.tell(event)
     return Registration(passkey=passkey, outcome=outcome, purpose=purpose)
-
-
-def new_user_handle(context: Context) -> bytes:
-    """32 ASCII characters of base64url: 24 random bytes that also survive clients which take them for a text."""
-    return encode_base64url(context.random(_USER_HANDLE_BYTES)).encode()
 
 
 def check_added(answer: Addition, limit: int) -> None:

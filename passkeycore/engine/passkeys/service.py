@@ -3,9 +3,8 @@
 No bodies here: what a method does stands in the flow of its name.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,7 +23,8 @@ from ..repository import (
     PasskeyRepository,
 )
 from ..run import asynchronous, awaited, immediate, synchronous
-from . import authentication, management, registration, step_up
+from ..service import check_tokens, surroundings
+from . import authentication, availability, management, registration, step_up
 from .ceremonies import (
     AsyncStatelessCeremonies,
     Ceremonies,
@@ -74,8 +74,6 @@ class _Service:
     ) -> None:
         if not isinstance(max_passkeys_per_user, int) or max_passkeys_per_user < 1:
             raise ConfigurationError("a number, at least 1", path="max_passkeys_per_user")
-        if not isinstance(realm, str) or "\0" in realm or not realm.isprintable():
-            raise ConfigurationError("a text that prints", path="realm")
         if not isinstance(preset, (Preset, NoneType)):
             raise ConfigurationError("what sole_factor() or second_factor() gives", path="preset")
         for path, timeout in (("timeout_ms", timeout_ms), ("conditional_timeout_ms", conditional_timeout_ms)):
@@ -85,39 +83,32 @@ class _Service:
             not isinstance(decoy_secret, bytes) or len(decoy_secret) < _DECOY_SECRET_BYTES
         ):
             raise ConfigurationError(f"at least {_DECOY_SECRET_BYTES} bytes", path="decoy_secret")
-        if tokens is not None:
-            from ...tokens import Tokens  # only for those who have some
-
-            if not isinstance(tokens, Tokens):
-                raise ConfigurationError("a Tokens", path="tokens")
-        if not isinstance(sinks, (list, tuple)):
-            raise ConfigurationError("a list of functions", path="sinks")
+        check_tokens(tokens)
         waiting: Ceremonies
         if isinstance(ceremonies, (StatelessCeremonies, AsyncStatelessCeremonies)):
             waiting = SealedCeremonies(ceremonies.tokens, adapt(ceremonies.spent, AsyncSpentRepository))
         else:
             place = repository if ceremonies is None else ceremonies
             waiting = StoredCeremonies(adapt(place, AsyncCeremonyRepository))
-        self.dispatcher = None
-        if sinks:
-            from ..events import EventDispatcher  # threads are for those who have sinks
-
-            self.dispatcher = EventDispatcher(sinks)
+        around = surroundings(
+            adapt, repository, realm=realm, store_events=store_events, sinks=sinks, now=now, random=random
+        )
+        self.dispatcher = around.dispatcher
         self.context = Context(
             rp=rp,
             repository=adapt(repository, AsyncPasskeyRepository),
             ceremonies=waiting,
-            events=adapt(repository, AsyncEventRepository) if store_events else None,
-            emit=None if self.dispatcher is None else self.dispatcher.emit,
-            realm=realm,
+            events=around.events,
+            emit=around.emit,
+            realm=around.realm,
             max_passkeys_per_user=max_passkeys_per_user,
             preset=sole_factor() if preset is None else preset,
             timeout_ms=timeout_ms,
             conditional_timeout_ms=conditional_timeout_ms,
             decoy_secret=decoy_secret,
             tokens=tokens,
-            now=_utc_now if now is None else now,
-            random=os.urandom if random is None else random,
+            now=around.now,
+            random=around.random,
         )
 
     def _using(self: _S, adapt: Callable[[object, type[Any]], Any], repository: object) -> _S:
@@ -234,6 +225,7 @@ class PasskeyService(_Service):
     all_accepted_credentials = synchronous(management.all_accepted_credentials)
     current_user_details = synchronous(management.current_user_details)
     validate_step_up = synchronous(step_up.validate_step_up)
+    should_prompt_to_create = synchronous(availability.should_prompt_to_create)
     list_events = synchronous(management.list_events)
     count_events = synchronous(management.count_events)
     remove_expired = synchronous(management.remove_expired)
@@ -307,10 +299,7 @@ class AsyncPasskeyService(_Service):
     all_accepted_credentials = asynchronous(management.all_accepted_credentials)
     current_user_details = asynchronous(management.current_user_details)
     validate_step_up = asynchronous(step_up.validate_step_up)
+    should_prompt_to_create = asynchronous(availability.should_prompt_to_create)
     list_events = asynchronous(management.list_events)
     count_events = asynchronous(management.count_events)
     remove_expired = asynchronous(management.remove_expired)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

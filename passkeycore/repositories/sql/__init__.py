@@ -1,7 +1,8 @@
-"""`SQLRepository` and `AsyncSQLRepository`: users, passkeys, ceremonies and events in SQLite or PostgreSQL.
+"""`SQLRepository` and `AsyncSQLRepository`: users and all that is theirs, and events, in SQLite or PostgreSQL.
 
-What belongs here: the two classes; `passkeys` has what they do, `engines` how they reach the database and
-`tables` what they find there. `metadata` is for your own migrations; without any, ``create=True`` is enough.
+What belongs here: the two classes; what they do is in `users`, `passkeys`, `ceremonies`, `devices`, `actions`, `events`
+and `outbox`, how they reach the database in `engines`, what they find there in `tables`. `metadata` is for your own
+migrations; without any, ``create=True`` is enough.
 """
 
 import asyncio
@@ -19,8 +20,7 @@ except ImportError:
     raise ConfigurationError('SQLAlchemy is missing, which the extra "sql" installs: passkeycore[sql]') from None
 
 from ...engine.run import asynchronous, run, synchronous
-from . import events
-from . import passkeys as operations
+from . import actions, ceremonies, devices, events, outbox, passkeys, users
 from .connections import Context, Immediate, alone, asynchronous_pool, joined, synchronous_pool
 from .engines import asynchronous_engine, synchronous_engine
 from .tables import metadata
@@ -35,7 +35,9 @@ __all__ = ["AsyncSQLRepository", "SQLRepository", "metadata"]
 
 
 class SQLRepository:
-    """A `Repository`, `EventRepository` and `SpentRepository` in SQLite or PostgreSQL; for threads.
+    """A `Repository` in SQLite or PostgreSQL, for threads; with the other repositories in the same place.
+
+    These are `DeviceRepository`, `ActionRepository`, `EventRepository`, `OutboxRepository` and `SpentRepository`.
 
     What a database or its driver raises comes through as SQLAlchemy's error, and nothing was changed then.
 
@@ -45,7 +47,7 @@ class SQLRepository:
     use, or on SQLite the parent ``engine.dispose()`` before it forks.
     """
 
-    def __init__(self, engine: "str | sqlalchemy.Engine", *, create: bool = False) -> None:
+    def __init__(self, engine: "str | sqlalchemy.Engine", *, create: bool = False, outbox: bool = False) -> None:
         """The repository in this database, SQLite 3.35 or PostgreSQL at least.
 
         Args:
@@ -56,6 +58,9 @@ class SQLRepository:
                 ``default_transaction_isolation`` is a higher one, callers who meet in a single statement get the
                 driver's serialization error, and have to try again.
             create: Create what is missing of the tables, at once. False: your migrations do, from `metadata`.
+            outbox: Every event that is stored waits for its delivery, too, in the same transaction. False: as there is
+                no worker that delivers, and what waits would only grow. An event that waits, or that was given up,
+                cannot be removed from ``passkey_events``.
 
         Raises:
             ConfigurationError: Not a URL or engine for this class, another database, one in memory (there is
@@ -65,7 +70,7 @@ class SQLRepository:
         self._engine = made
         self._is_ours = isinstance(engine, str)
         self._pool = synchronous_pool(made, ours=self._is_ours)
-        self.context = alone(self._pool)
+        self.context = alone(self._pool, outbox=outbox)
         if create:
             self.create()
             self.close()  # this may be the top of a module, and the process about to fork
@@ -80,11 +85,13 @@ class SQLRepository:
             self._engine.dispose()
 
     def joining(self, connection: sqlalchemy.Connection) -> Self:
-        """This repository, whose users, passkeys and events are read and written in your transaction.
+        """This repository, whose users, passkeys, devices, actions and events are in your transaction.
 
-        You commit it, or not. Ceremonies and what is spent still have connections of their own and last at once, or a
-        rollback would revive a challenge. SQLite has one writer: there, begin to write only after the finish has taken
-        its ceremony, or keep ceremonies elsewhere; otherwise it waits for you until its patience ends.
+        You commit it, or not. Ceremonies, what is spent, challenges to devices and deliveries still have connections of
+        their own and last at once, or a rollback would revive a challenge. SQLite has one writer: there, begin to write
+        only after the finish has taken its ceremony, or keep ceremonies elsewhere; otherwise it waits for you until its
+        patience ends. Likewise a device starts and answers its challenges before you write; and on PostgreSQL, too,
+        before you have written that device or its owner, as an answer writes the device with the challenge.
 
         Events of a change are rolled back with the change. What is reported by itself (`add_event`: failures, for
         instance) lasts at once on PostgreSQL, through a connection of its own; on SQLite, with its one writer, it stays
@@ -100,28 +107,46 @@ class SQLRepository:
         """
         joining = type(self).__new__(type(self))
         joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
-        joining.context = joined(Immediate(connection), connection.dialect, self._pool)
+        joining.context = joined(Immediate(connection), connection.dialect, self._pool, outbox=self.context.outbox)
         return joining
 
-    add_ceremony = synchronous(operations.add_ceremony)
-    take_ceremony = synchronous(operations.take_ceremony)
-    remove_expired = synchronous(operations.remove_expired)
-    spend = synchronous(operations.spend)
-    get_or_create_user = synchronous(operations.get_or_create_user)
-    find_account = synchronous(operations.find_account)
-    rename_user = synchronous(operations.rename_user)
-    set_user_disabled = synchronous(operations.set_user_disabled)
-    remove_user = synchronous(operations.remove_user)
-    add_passkey = synchronous(operations.add_passkey)
-    find_passkey = synchronous(operations.find_passkey)
-    advance_passkey = synchronous(operations.advance_passkey)
-    rename_passkey = synchronous(operations.rename_passkey)
-    remove_passkey = synchronous(operations.remove_passkey)
-    remove_passkeys = synchronous(operations.remove_passkeys)
-    confirm_user_verification = synchronous(operations.confirm_user_verification)
+    add_ceremony = synchronous(ceremonies.add_ceremony)
+    take_ceremony = synchronous(ceremonies.take_ceremony)
+    remove_expired = synchronous(ceremonies.remove_expired)
+    spend = synchronous(ceremonies.spend)
+    get_or_create_user = synchronous(users.get_or_create_user)
+    rename_user = synchronous(users.rename_user)
+    set_user_disabled = synchronous(users.set_user_disabled)
+    remove_user = synchronous(users.remove_user)
+    find_account = synchronous(passkeys.find_account)
+    add_passkey = synchronous(passkeys.add_passkey)
+    find_passkey = synchronous(passkeys.find_passkey)
+    advance_passkey = synchronous(passkeys.advance_passkey)
+    rename_passkey = synchronous(passkeys.rename_passkey)
+    remove_passkey = synchronous(passkeys.remove_passkey)
+    remove_passkeys = synchronous(passkeys.remove_passkeys)
+    confirm_user_verification = synchronous(passkeys.confirm_user_verification)
+    add_device = synchronous(devices.add_device)
+    find_device = synchronous(devices.find_device)
+    list_devices = synchronous(devices.list_devices)
+    replace_device = synchronous(devices.replace_device)
+    remove_device = synchronous(devices.remove_device)
+    add_device_challenge = synchronous(devices.add_device_challenge)
+    find_device_challenge = synchronous(devices.find_device_challenge)
+    pending_device_challenges = synchronous(devices.pending_device_challenges)
+    replace_device_challenge = synchronous(devices.replace_device_challenge)
+    add_action = synchronous(actions.add_action)
+    find_action = synchronous(actions.find_action)
+    replace_action = synchronous(actions.replace_action)
+    list_actions = synchronous(actions.list_actions)
+    action_history = synchronous(actions.action_history)
     add_event = synchronous(events.add_event)
     list_events = synchronous(events.list_events)
     count_events = synchronous(events.count_events)
+    take_deliveries = synchronous(outbox.take_deliveries)
+    finish_delivery = synchronous(outbox.finish_delivery)
+    postpone_delivery = synchronous(outbox.postpone_delivery)
+    revive_deliveries = synchronous(outbox.revive_deliveries)
 
 
 def _asynchronous(
@@ -170,7 +195,7 @@ class AsyncSQLRepository:
     Forks are as for `SQLRepository`, but of SQLite only before the first operation.
     """
 
-    def __init__(self, engine: "str | AsyncEngine", *, create: bool = False) -> None:
+    def __init__(self, engine: "str | AsyncEngine", *, create: bool = False, outbox: bool = False) -> None:
         """The repository in this database, SQLite 3.35 or PostgreSQL at least.
 
         Args:
@@ -178,6 +203,7 @@ class AsyncSQLRepository:
                 an engine of yours; see `SQLRepository`.
             create: Create what is missing of the tables, before the first operation. False: your migrations do, from
                 `metadata`.
+            outbox: See `SQLRepository`.
 
         Raises:
             ConfigurationError: See `SQLRepository`.
@@ -186,7 +212,7 @@ class AsyncSQLRepository:
         self._engine = made
         self._is_ours = isinstance(engine, str)
         self._pool = asynchronous_pool(made, ours=self._is_ours, create=create)
-        self.context = alone(self._pool)
+        self.context = alone(self._pool, outbox=outbox)
 
     async def create(self) -> None:
         """Creates what is missing of the tables; any number of processes may do so at once."""
@@ -198,31 +224,49 @@ class AsyncSQLRepository:
             await self._engine.dispose()
 
     def joining(self, connection: "AsyncConnection") -> Self:
-        """This repository, whose users, passkeys and events are read and written in your transaction.
+        """This repository, whose users, passkeys, devices, actions and events are in your transaction.
 
         See `SQLRepository.joining`.
         """
         joining = type(self).__new__(type(self))
         joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
-        joining.context = joined(connection, connection.dialect, self._pool)
+        joining.context = joined(connection, connection.dialect, self._pool, outbox=self.context.outbox)
         return joining
 
-    add_ceremony = _asynchronous(operations.add_ceremony, own=True)
-    take_ceremony = _asynchronous(operations.take_ceremony, own=True)
-    remove_expired = _asynchronous(operations.remove_expired, own=True)
-    spend = _asynchronous(operations.spend, own=True)
-    get_or_create_user = _asynchronous(operations.get_or_create_user)
-    find_account = _asynchronous(operations.find_account)
-    rename_user = _asynchronous(operations.rename_user)
-    set_user_disabled = _asynchronous(operations.set_user_disabled)
-    remove_user = _asynchronous(operations.remove_user)
-    add_passkey = _asynchronous(operations.add_passkey)
-    find_passkey = _asynchronous(operations.find_passkey)
-    advance_passkey = _asynchronous(operations.advance_passkey)
-    rename_passkey = _asynchronous(operations.rename_passkey)
-    remove_passkey = _asynchronous(operations.remove_passkey)
-    remove_passkeys = _asynchronous(operations.remove_passkeys)
-    confirm_user_verification = _asynchronous(operations.confirm_user_verification)
+    add_ceremony = _asynchronous(ceremonies.add_ceremony, own=True)
+    take_ceremony = _asynchronous(ceremonies.take_ceremony, own=True)
+    remove_expired = _asynchronous(ceremonies.remove_expired, own=True)
+    spend = _asynchronous(ceremonies.spend, own=True)
+    get_or_create_user = _asynchronous(users.get_or_create_user)
+    rename_user = _asynchronous(users.rename_user)
+    set_user_disabled = _asynchronous(users.set_user_disabled)
+    remove_user = _asynchronous(users.remove_user)
+    find_account = _asynchronous(passkeys.find_account)
+    add_passkey = _asynchronous(passkeys.add_passkey)
+    find_passkey = _asynchronous(passkeys.find_passkey)
+    advance_passkey = _asynchronous(passkeys.advance_passkey)
+    rename_passkey = _asynchronous(passkeys.rename_passkey)
+    remove_passkey = _asynchronous(passkeys.remove_passkey)
+    remove_passkeys = _asynchronous(passkeys.remove_passkeys)
+    confirm_user_verification = _asynchronous(passkeys.confirm_user_verification)
+    add_device = _asynchronous(devices.add_device)
+    find_device = _asynchronous(devices.find_device)
+    list_devices = _asynchronous(devices.list_devices)
+    replace_device = _asynchronous(devices.replace_device)
+    remove_device = _asynchronous(devices.remove_device)
+    add_device_challenge = _asynchronous(devices.add_device_challenge, own=True)
+    find_device_challenge = _asynchronous(devices.find_device_challenge, own=True)
+    pending_device_challenges = _asynchronous(devices.pending_device_challenges, own=True)
+    replace_device_challenge = _asynchronous(devices.replace_device_challenge, own=True)
+    add_action = _asynchronous(actions.add_action)
+    find_action = _asynchronous(actions.find_action)
+    replace_action = _asynchronous(actions.replace_action)
+    list_actions = _asynchronous(actions.list_actions)
+    action_history = _asynchronous(actions.action_history)
     add_event = _asynchronous(events.add_event)
     list_events = _asynchronous(events.list_events)
     count_events = _asynchronous(events.count_events)
+    take_deliveries = _asynchronous(outbox.take_deliveries, own=True)
+    finish_delivery = _asynchronous(outbox.finish_delivery, own=True)
+    postpone_delivery = _asynchronous(outbox.postpone_delivery, own=True)
+    revive_deliveries = _asynchronous(outbox.revive_deliveries, own=True)

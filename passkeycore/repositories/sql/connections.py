@@ -313,15 +313,17 @@ class Context(NamedTuple):
     """Where the statements of a repository run.
 
     Attributes:
-        store: Users, passkeys and events; the transaction of a caller, if the repository joins one.
+        store: Users, passkeys, devices, actions and events; the transaction of a caller, if the repository joins one.
         own: What must last whatever a caller does.
         reports: Events that go with no change, such as failures. They should last, too; but SQLite has one writer, and
             beside a caller who writes they would wait for that caller in vain.
+        outbox: Every event that is stored waits for its delivery, too.
     """
 
     store: Store
     own: Store
     reports: Store
+    outbox: bool
 
 
 def synchronous_pool(engine: Engine, *, ours: bool) -> Pool:
@@ -346,12 +348,12 @@ def asynchronous_pool(engine: "AsyncEngine", *, ours: bool, create: bool) -> Poo
     return Pool(connect, engine.dialect.name, ours=ours, create=create, lock=asyncio.Lock())
 
 
-def alone(pool: Pool) -> Context:
+def alone(pool: Pool, *, outbox: bool) -> Context:
     """Everything on connections of our own."""
-    return Context(pool, pool, pool)
+    return Context(pool, pool, pool, outbox)
 
 
-def joined(wire: Wire, dialect: Dialect, pool: Pool) -> Context:
+def joined(wire: Wire, dialect: Dialect, pool: Pool, *, outbox: bool) -> Context:
     """The transaction that the caller has on this connection, and `pool` for what is to last whatever becomes of it.
 
     Raises:
@@ -363,7 +365,7 @@ def joined(wire: Wire, dialect: Dialect, pool: Pool) -> Context:
         raise ConfigurationError("there is no transaction to join", path="connection")
     check_dialect(dialect)
     store = Joined(wire, dialect.name)
-    return Context(store, pool, store if store.dialect == "sqlite" else pool)
+    return Context(store, pool, store if store.dialect == "sqlite" else pool, outbox)
 
 
 def _is_in_transaction(wire: Wire) -> bool:

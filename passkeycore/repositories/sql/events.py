@@ -1,6 +1,6 @@
 """The store of events of `SQLRepository`, once for both colours.
 
-What belongs here: how events are written, listed and counted.
+What belongs here: how events are written, listed and counted, and how a change is stored with its event.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,42 +8,57 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, Executable, bindparam, func, insert, literal, select
 
 from ...engine.records import Event, EventCount, EventFilter, EventPage, EventType
 from ...errors import Code, DecodeError
 from .connections import Context, Statements
-from .tables import events
+from .statements import OUT_OF_STEP, position_of
+from .tables import events, outbox
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)
-_CURSOR_DIGITS: Final = 18  # fewer than the largest that fits into the column
-_COLUMNS: Final = [
-    events.c[name] for name in ("position", "id", "type", "at", "user_id", "credential_id", "code", "details")
+EVENT_COLUMNS: Final = [
+    events.c[name] for name in ("position", "realm", "id", "type", "at", "user_id", "credential_id", "code", "details")
 ]
 _INSERT: Final = insert(events).inline()  # nobody wants the position back
+_WAIT: Final = insert(outbox).from_select(
+    ["event_id", "position", "realm", "user_id", "state", "attempt"],
+    select(
+        *(events.c.id, events.c.position, events.c.realm),
+        *(func.coalesce(events.c.user_id, ""), literal("ready"), literal(0)),
+    ).where(events.c.id == bindparam("of_event")),
+)
 
 
 async def add_event(context: Context, event: Event, /) -> None:
     """See `EventRepository.add_event`."""
-    await context.reports.count(_INSERT, _event_values(event))
+    if not context.outbox:
+        await context.reports.count(_INSERT, _event_values(event))
+        return
+    async with context.reports.transaction() as work:
+        await note(context, work, event)
 
 
 async def list_events(context: Context, realm: str, which: EventFilter, cursor: str | None, limit: int, /) -> EventPage:
     """See `EventRepository.list_events`.
 
     Raises:
-        DecodeError: `cursor_invalid`: no cursor of this repository's.
+        DecodeError: `cursor_invalid`: no cursor of this repository's; `record_invalid`: the answer is about another
+            realm.
     """
     conditions = _conditions(realm, which)
     if cursor is not None:
-        conditions.append(events.c.position < _position(cursor))
+        conditions.append(events.c.position < position_of(cursor))
     # One more than wanted tells whether there is a next page.
-    statement = select(*_COLUMNS).where(*conditions).order_by(events.c.position.desc()).limit(limit + 1)
+    statement = select(*EVENT_COLUMNS).where(*conditions).order_by(events.c.position.desc()).limit(limit + 1)
     rows = await context.store.rows(statement, {})
     page = rows[:limit]
     last = page[-1][0] if len(rows) > limit else None
-    return EventPage(events=tuple(_event(realm, row) for row in page), next_cursor=None if last is None else str(last))
+    listed = tuple(read_event(row) for row in page)
+    if any(event.realm != realm for event in listed):
+        raise DecodeError(Code.RECORD_INVALID, OUT_OF_STEP)
+    return EventPage(events=listed, next_cursor=None if last is None else str(last))
 
 
 async def count_events(context: Context, realm: str, which: EventFilter, /) -> tuple[EventCount, ...]:
@@ -56,10 +71,38 @@ async def count_events(context: Context, realm: str, which: EventFilter, /) -> t
     )
 
 
-async def note(work: Statements, event: Event | None) -> None:
-    """Stores the event in the transaction of `work`, if there is one to store."""
+async def note(context: Context, work: Statements, event: Event | None) -> None:
+    """Stores the event in the transaction of `work`, if there is one to store; with an outbox, it waits there."""
     if event is not None:
         await work.count(_INSERT, _event_values(event))
+        if context.outbox:
+            await work.count(_WAIT, {"of_event": event.id})
+
+
+async def change(
+    context: Context,
+    statement: Executable,
+    values: Mapping[str, object],
+    event: Event | None,
+    *,
+    own: bool = False,
+) -> int:
+    """How many rows the statement changed; when it did, the event is stored as well.
+
+    Args:
+        context: Where.
+        statement, values: What changes them.
+        event: What to store with the change; None: nothing.
+        own: It lasts at once, whatever becomes of a transaction of the caller's.
+    """
+    store = context.own if own else context.store
+    if event is None:
+        return await store.count(statement, values)
+    async with store.transaction() as work:
+        changed = await work.count(statement, values)
+        if changed > 0:
+            await note(context, work, event)
+        return changed
 
 
 def _event_values(event: Event) -> Mapping[str, object]:
@@ -76,8 +119,9 @@ def _event_values(event: Event) -> Mapping[str, object]:
     }
 
 
-def _event(realm: str, row: Sequence[Any]) -> Event:
-    _, event_id, kind, at, user_id, credential_id, code, details = row
+def read_event(row: Sequence[Any]) -> Event:
+    """The event whose `EVENT_COLUMNS` the row is."""
+    _, realm, event_id, kind, at, user_id, credential_id, code, details = row
     return Event(
         id=event_id,
         type=EventType(kind),
@@ -108,9 +152,3 @@ def _conditions(realm: str, which: EventFilter) -> list[ColumnElement[bool]]:
     if which.until is not None:
         conditions += [events.c.day <= _day(which.until), events.c.at < which.until]
     return conditions
-
-
-def _position(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
-        raise DecodeError(Code.CURSOR_INVALID, "no cursor of this repository", path="cursor")
-    return int(cursor)

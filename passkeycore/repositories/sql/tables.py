@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -53,6 +54,12 @@ metadata: Final = MetaData()
 _Key: Final = Text().with_variant(Text(collation="C"), "postgresql")
 # SQLite numbers its rows by itself only in a column of exactly this type.
 _Serial: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _of_some(name: str, *columns: str, where: str, in_sqlite: str | None = None) -> Index:
+    """An index of those rows only of which `where` is true; None: SQLite writes it in the same way."""
+    return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(in_sqlite or where))
+
 
 users: Final = Table(
     "passkey_users",
@@ -102,6 +109,83 @@ ceremonies: Final = Table(
     Index("passkey_ceremonies_expires_at", "expires_at"),
 )
 
+devices: Final = Table(
+    "passkey_devices",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("authenticator_id", _Key, primary_key=True),
+    Column("user_id", _Key, nullable=False),
+    Column("slot", Integer, nullable=False),  # as that of a passkey
+    Column("method", _Key, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # all of it; what is compared or searched has a column besides
+    UniqueConstraint("realm", "user_id", "slot", name="passkey_devices_slot"),
+    UniqueConstraint("realm", "method", "public_key", name="passkey_devices_key"),
+    ForeignKeyConstraint(
+        ["realm", "user_id"],
+        ["passkey_users.realm", "passkey_users.user_id"],
+        name="passkey_devices_user",
+        ondelete="CASCADE",
+    ),
+)
+
+# Without a foreign key: a challenge may be to somebody who is not known here, so that nobody can ask who is.
+device_challenges: Final = Table(
+    "passkey_device_challenges",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("challenge_id", _Key, primary_key=True),
+    Column("user_id", _Key),
+    Column("state", _Key, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("passkey_device_challenges_user", "realm", "user_id", "created_at"),
+    Index("passkey_device_challenges_expires_at", "expires_at"),
+)
+
+# Likewise: what is done need not be done by anybody who has passkeys.
+actions: Final = Table(
+    "passkey_actions",
+    metadata,
+    Column("position", _Serial, primary_key=True, autoincrement=True),  # in the order of storing: what cursors name
+    Column("realm", _Key, nullable=False),
+    Column("user_id", _Key, nullable=False),
+    Column("action", _Key, nullable=False),
+    Column("idempotency_key", _Key, nullable=False),
+    Column("state", _Key, nullable=False),
+    Column("device_id", _Key),
+    Column("user_verified", Boolean, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("state_updated_at", UTCDateTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("realm", "user_id", "action", "idempotency_key", name="passkey_actions_key"),
+    Index("passkey_actions_realm", "realm", "position"),
+    Index("passkey_actions_user", "realm", "user_id", "position"),
+    Index("passkey_actions_created_at", "realm", "created_at"),
+    _of_some("passkey_actions_review", "realm", "position", where="state = 'REVIEW_REQUIRED'"),
+    # What a user's history asks for. A new action is in none of these, and costs nothing there.
+    _of_some(
+        *("passkey_actions_failed", "realm", "user_id", "state_updated_at"),
+        where="state = 'CHALLENGE_FAILED'",
+    ),
+    _of_some(
+        *("passkey_actions_device", "realm", "user_id", "device_id"),
+        where="state = 'CHALLENGE_SUCCEEDED'",
+    ),
+    _of_some(
+        *("passkey_actions_verified", "realm", "user_id", "state_updated_at"),
+        where="state = 'CHALLENGE_SUCCEEDED' AND user_verified",
+        in_sqlite="state = 'CHALLENGE_SUCCEEDED' AND user_verified = 1",
+    ),
+    sqlite_autoincrement=True,  # a position whose action was removed never comes again
+)
+
 spent: Final = Table(
     "passkey_spent",
     metadata,
@@ -129,4 +213,23 @@ events: Final = Table(
     Index("passkey_events_user", "realm", "user_id", "position"),
     Index("passkey_events_day", "realm", "day", "type"),
     sqlite_autoincrement=True,  # a position whose event was removed never comes again
+)
+
+# An event that waits here cannot be removed from its table: those behind it would wait for it in vain.
+outbox: Final = Table(
+    "passkey_outbox",
+    metadata,
+    # Not the position: an index of all of them, in that order, would be taken where the one of those ready should be.
+    Column("event_id", _Key, primary_key=True),
+    Column("position", BigInteger, nullable=False),  # that of the event
+    Column("realm", _Key, nullable=False),
+    Column("user_id", _Key, nullable=False),  # empty: about nobody
+    Column("state", _Key, nullable=False),  # ready, later, behind or given_up; see `outbox`
+    Column("due_at", UTCDateTime),  # from when it may be taken; the end of a lease, too; NULL: at once
+    Column("attempt", Integer, nullable=False),
+    ForeignKeyConstraint(["event_id"], ["passkey_events.id"], name="passkey_outbox_event"),
+    _of_some("passkey_outbox_ready", "state", "position", where="state = 'ready'"),
+    _of_some("passkey_outbox_later", "due_at", where="state = 'later'"),
+    _of_some("passkey_outbox_behind", "realm", "user_id", "position", where="state = 'behind'"),
+    _of_some("passkey_outbox_first", "realm", "user_id", "position", where="state <> 'given_up'"),
 )

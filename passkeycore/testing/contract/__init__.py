@@ -8,8 +8,14 @@
         def repository(self, database):
             return MyRepository(database)
 
-Add `EventContract` and `SpentContract` where the repository keeps events and spent keys; leave out what is kept
-elsewhere. The fixture may give a synchronous or an asynchronous repository. Where something has to be opened and closed
+Add what else the repository keeps, and leave out what is kept elsewhere:
+
+    EventContract, SpentContract              events, spent keys
+    DeviceContract, DeviceEventContract       devices and their challenges; where it keeps events, too
+    ActionContract, ActionEventContract       actions; where it keeps events, too
+    OutboxContract                            events that wait for their delivery
+
+The fixture may give a synchronous or an asynchronous repository. Where something has to be opened and closed
 in the event loop of the test, it gives an asynchronous context manager:
 
         @pytest.fixture
@@ -20,25 +26,44 @@ in the event loop of the test, it gives an asynchronous context manager:
                     yield MyAsyncRepository(pool)
             return opened()
 
-Where your repository can join a transaction of the caller's, `RollbackContract` has two rules for that, too, and
-`SpentRollbackContract` these and a third one, for a repository that keeps spent keys.
+Where your repository can join a transaction of the caller's, `RollbackContract` has rules for that, too, and
+`SpentRollbackContract`, `DeviceRollbackContract`, `ActionRollbackContract` and `OutboxRollbackContract` have more of
+them, for a repository that keeps such.
 
 Each method states one rule in its docstring, and raises `ContractError` where it does not hold. Callers who compete are
 threads or tasks: the repository needs room for 16 at a time. Every rule uses realms and ids of its own, so that tables
-need not be empty; but expired ceremonies of all realms are removed, so use no database that is in use.
+need not be empty; but expired ceremonies of all realms are removed, and so is what waits for its delivery: use no
+database that is in use.
 No plug-in is needed, and no pytest: the methods are functions of a repository, ``MyTests().test_...(repository)``.
 """
 
+from passkeycore.testing.contract.actions import ActionContract, ActionEventContract
 from passkeycore.testing.contract.ceremonies import CeremonyContract, SpentContract
+from passkeycore.testing.contract.devices import DeviceContract, DeviceEventContract
 from passkeycore.testing.contract.events import EventContract
 from passkeycore.testing.contract.harness import ContractError
+from passkeycore.testing.contract.outbox import OutboxContract
 from passkeycore.testing.contract.passkeys import PasskeyContract
-from passkeycore.testing.contract.rollbacks import RollbackContract, SpentRollbackContract
+from passkeycore.testing.contract.rollbacks import (
+    ActionRollbackContract,
+    DeviceRollbackContract,
+    OutboxRollbackContract,
+    RollbackContract,
+    SpentRollbackContract,
+)
 
 __all__ = [
+    "ActionContract",
+    "ActionEventContract",
+    "ActionRollbackContract",
     "CeremonyContract",
     "ContractError",
+    "DeviceContract",
+    "DeviceEventContract",
+    "DeviceRollbackContract",
     "EventContract",
+    "OutboxContract",
+    "OutboxRollbackContract",
     "PasskeyContract",
     "RollbackContract",
     "SpentContract",

@@ -3,11 +3,22 @@
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from secrets import token_bytes
-from typing import Any
+from typing import Any, Protocol
 
-from passkeycore.engine.repository import AsyncRepository, AsyncSpentRepository
+from passkeycore.actions.states import ActionState
+from passkeycore.engine.actions.repository import AsyncActionRepository
+from passkeycore.engine.devices.repository import AsyncDeviceRepository
+from passkeycore.engine.repository import AsyncPasskeyRepository, AsyncRepository, AsyncSpentRepository
+from passkeycore.engine.webhooks.repository import AsyncOutboxRepository
+from passkeycore.testing.contract.actions.samples import action, later, named
+from passkeycore.testing.contract.devices.samples import answered, challenge, changed, device, owned
 from passkeycore.testing.contract.harness import Undone, expect, rollback
-from passkeycore.testing.contract.samples import BEGUN, NOW, ceremony, passkey, realm, update, user
+from passkeycore.testing.contract.outbox import emptied
+from passkeycore.testing.contract.samples import BEGUN, NOW, ceremony, event, passkey, realm, update, user
+
+
+class AsyncPasskeyOutbox(AsyncPasskeyRepository, AsyncOutboxRepository, Protocol):
+    """Passkeys, and events of what happens to them that wait for their delivery."""
 
 
 class RollbackContract(ABC):
@@ -81,3 +92,91 @@ class SpentRollbackContract(RollbackContract):
             expect(await joined.spend(of, key, BEGUN), True)
             expect(await joined.spend(of, key, BEGUN), False, "the answer within the transaction")
         expect(await repository.spend(of, key, BEGUN), False, "the answer after the rollback")
+
+
+class DeviceRollbackContract(RollbackContract):
+    """`RollbackContract` for a repository that is a `DeviceRepository`, too."""
+
+    @rollback
+    async def test_an_answered_challenge_stays_answered(
+        self, repository: AsyncDeviceRepository, undone: Undone[AsyncDeviceRepository]
+    ) -> None:
+        """Challenges that were added and answered, and what answered them, are as they became after the rollback."""
+        owner, used = await owned(repository, realm())
+        of, asked, added = owner.realm, challenge(owner.realm), challenge(owner.realm)
+        late = device(owner)
+        await repository.add_device_challenge(asked)
+        async with undone() as joined:
+            expect(await joined.add_device_challenge(added), True)
+            expect(await joined.replace_device_challenge(answered(asked), changed(used), None), True)
+            expect(
+                await joined.replace_device_challenge(answered(asked), changed(used), None), False, "the second time"
+            )
+            found = await joined.find_device_challenge(of, asked.challenge_id)
+            expect(found, answered(asked), "the challenge within the transaction")
+            expect(await joined.add_device(late, 5, None), "added")
+        expect(
+            await repository.find_device_challenge(of, asked.challenge_id), answered(asked), "the challenge answered"
+        )
+        expect(await repository.find_device_challenge(of, added.challenge_id), added, "the challenge added")
+        expect(await repository.list_devices(of, owner.user_id), (changed(used),), "the devices")
+
+    @rollback
+    async def test_a_rollback_undoes_every_change_of_a_device(
+        self, repository: AsyncDeviceRepository, undone: Undone[AsyncDeviceRepository]
+    ) -> None:
+        """Within the transaction changes answer as ever; after the rollback devices are as before."""
+        owner, kept = await owned(repository, realm())
+        of, second = owner.realm, device(owner)
+        async with undone() as joined:
+            expect(await joined.replace_device(changed(kept, name="renamed"), None), True)
+            expect(await joined.replace_device(changed(kept), None), False, "the answer the second time")
+            expect(await joined.add_device(second, 5, None), "added")
+            expect(await joined.add_device(device(owner), 2, None), "limit_reached")
+            expect(await joined.add_device(device(owner, public_key=kept.public_key), 5, None), "credential_exists")
+            expect(await joined.remove_device(of, owner.user_id, kept.authenticator_id, None), True)
+            expect(await joined.list_devices(of, owner.user_id), (second,), "the devices within the transaction")
+            expect(await joined.remove_user(of, owner.user_id, None), True)
+            expect(await joined.list_devices(of, owner.user_id), (), "the devices of the removed user")
+        expect(await repository.list_devices(of, owner.user_id), (kept,), "the devices after the rollback")
+        found = await repository.find_device(of, kept.method, kept.public_key)
+        expect(found, (kept, owner), "the device after the rollback")
+        found = await repository.find_device(of, second.method, second.public_key)
+        expect(found, None, "the device rolled back")
+
+
+class ActionRollbackContract(RollbackContract):
+    """`RollbackContract` for a repository that is an `ActionRepository`, too."""
+
+    @rollback
+    async def test_a_rollback_undoes_every_change_of_an_action(
+        self, repository: AsyncActionRepository, undone: Undone[AsyncActionRepository]
+    ) -> None:
+        """Within the transaction changes answer as ever; after the rollback actions are as before."""
+        kept = action(realm())
+        new = action(kept.realm)
+        await repository.add_action(kept, None)
+        async with undone() as joined:
+            moved = later(kept, state=ActionState.CHALLENGE_SUCCEEDED)
+            expect(await joined.replace_action(moved, None), True)
+            expect(await joined.replace_action(moved, None), False, "the answer the second time")
+            expect(await joined.add_action(kept, None), moved, "the action within the transaction")
+            expect(await joined.add_action(new, None), new, "the new action")
+        expect(await repository.find_action(*named(kept)), kept, "the action after the rollback")
+        expect(await repository.find_action(*named(new)), None, "the action rolled back")
+
+
+class OutboxRollbackContract(RollbackContract):
+    """`RollbackContract` for a repository that is an `OutboxRepository`, too."""
+
+    @rollback
+    async def test_an_event_waits_only_when_it_is_stored(
+        self, repository: AsyncPasskeyOutbox, undone: Undone[AsyncPasskeyOutbox]
+    ) -> None:
+        """The event of a change that is rolled back does not wait."""
+        await emptied(repository)
+        owner = await repository.get_or_create_user(user(realm()))
+        noted = event(owner.realm, user_id=owner.user_id)
+        async with undone() as joined:
+            expect(await joined.rename_user(owner.realm, owner.user_id, "renamed", "", noted), True)
+        expect(await repository.take_deliveries(NOW, NOW, 9), (), "the deliveries")

@@ -10,6 +10,7 @@ from . import (
     cbor_bytes,
     client_data,
     configuration,
+    devices,
     json_text,
     keys,
     ownership,
@@ -33,4 +34,5 @@ CASES: Final[tuple[Case, ...]] = (
     *storage.CASES,
     *ownership.CASES,
     *sealed.CASES,
+    *devices.CASES,
 )

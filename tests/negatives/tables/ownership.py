@@ -1,6 +1,6 @@
 """Cases about who is signed in, and in which browser: the user of the start, of the response and of the record.
 
-Rows V01 to V16 but those that wait, and A36.
+Rows V01 to V16 but V10, and A36.
 """
 
 from typing import Any, Final

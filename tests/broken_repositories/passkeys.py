@@ -1,18 +1,11 @@
-"""Repositories with one mistake each, of those that real ones make: the contract has to find every one.
-
-A pause stands where another caller may come in between; it makes the mistake show, and decides nothing.
-"""
+"""Mistakes with users, passkeys, ceremonies and events."""
 
 import asyncio
-import time
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from passkeycore.engine.records import (
     Account,
@@ -25,64 +18,11 @@ from passkeycore.engine.records import (
     User,
 )
 from passkeycore.engine.repository import Addition
-from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository, _Expiring, _Owner
+from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
+from passkeycore.repositories.memory.expiring import Expiring
+from passkeycore.repositories.memory.tables import Owner
 from passkeycore.webauthn.credential import CredentialRecord, CredentialUpdate
-
-replace = msgspec.structs.replace
-
-
-def pause() -> None:
-    time.sleep(0.002)
-
-
-class Folding(OrderedDict[Any, Any]):
-    """A table whose keys are the same when `fold` gives the same."""
-
-    def __init__(self, fold: Callable[[Any], Hashable]) -> None:
-        super().__init__()
-        self.fold = fold
-
-    def __contains__(self, key: object) -> bool:
-        return super().__contains__(self.fold(key))
-
-    def __getitem__(self, key: object) -> Any:
-        return super().__getitem__(self.fold(key))
-
-    def __setitem__(self, key: object, value: object) -> None:
-        super().__setitem__(self.fold(key), value)
-
-    def __delitem__(self, key: object) -> None:
-        super().__delitem__(self.fold(key))
-
-    def get(self, key: object, default: Any = None) -> Any:
-        return super().get(self.fold(key), default)
-
-    def pop(self, key: object, default: Any = None) -> Any:
-        return super().pop(self.fold(key), default)
-
-
-class Pausing(dict[Any, Any]):
-    """A table after each reading of which others come in between."""
-
-    def __contains__(self, key: object) -> bool:
-        found = super().__contains__(key)
-        pause()
-        return found
-
-    def __getitem__(self, key: object) -> Any:
-        found = super().__getitem__(key)
-        pause()
-        return found
-
-    def get(self, key: object, default: Any = None) -> Any:
-        found = super().get(key, default)
-        pause()
-        return found
-
-    def __len__(self) -> int:
-        count = super().__len__()
-        pause()
-        return count
+from tests.broken_repositories import Folding, Pausing, pause, replace
 
 
 class Unlocked(MemoryRepository):
@@ -92,10 +32,12 @@ class Unlocked(MemoryRepository):
         super().__init__()
         self._lock = nullcontext()  # type: ignore[assignment]
         self._users, self._owners = Pausing(), Pausing()
+        self._device_owners, self._device_ids = Pausing(), Pausing()
+        self._device_challenges._values, self._actions = Pausing(), Pausing()  # type: ignore[assignment]
 
-    def _store(self, owner: _Owner) -> None:
+    def _store(self, owner: Owner) -> None:
         super()._store(owner)
-        owner.passkeys = Pausing(owner.passkeys)
+        owner.passkeys, owner.devices = Pausing(owner.passkeys), Pausing(owner.devices)
 
     def add_ceremony(self, ceremony: Ceremony, /) -> bool:
         state = ceremony.state
@@ -117,6 +59,13 @@ class Unlocked(MemoryRepository):
             return False
         owner.passkeys.pop(credential_id, None)
         self._owners.pop((realm, credential_id), None)
+        return True
+
+    def remove_device(self, realm: str, user_id: str, authenticator_id: str, event: Event | None, /) -> bool:
+        owner = self._users[realm, user_id]
+        if authenticator_id not in owner.devices:
+            return False
+        owner.devices.pop(authenticator_id, None)
         return True
 
     def spend(self, realm: str, key: bytes, expires_at: datetime, /) -> bool:
@@ -246,7 +195,7 @@ class ImpatientCleaning(MemoryRepository):
 class GreedyCleaning(MemoryRepository):
     def remove_expired(self, now: datetime, /) -> int:
         removed = len(self._ceremonies)
-        self._ceremonies = _Expiring()
+        self._ceremonies = Expiring()
         return removed
 
 
@@ -256,7 +205,7 @@ class OneStepCleaning(MemoryRepository):
     def remove_expired(self, now: datetime, /) -> int:
         removed = 0
         while self._ceremonies and next(iter(self._ceremonies._values.values()))[1] < now - timedelta(minutes=1):
-            self._ceremonies.remove_oldest()
+            self._ceremonies.take_oldest()
             removed += 1
         return removed
 
@@ -272,7 +221,7 @@ class ForgetfulCleaning(MemoryRepository):
 
     def remove_expired(self, now: datetime, /) -> int:
         removed = super().remove_expired(now) + len(self._spent)
-        self._spent = _Expiring()
+        self._spent = Expiring()
         return removed
 
 
@@ -355,7 +304,7 @@ class SharedHandle(MemoryRepository):
 class TwinHandle(MemoryRepository):
     """User handles are in no unique index."""
 
-    def _store(self, owner: _Owner) -> None:
+    def _store(self, owner: Owner) -> None:
         super()._store(owner)
         self._handles.clear()
 

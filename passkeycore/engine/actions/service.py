@@ -1,0 +1,203 @@
+"""`ActionService` and `AsyncActionService`: actions at level 2. Their methods are the flows beside this module.
+
+No bodies here: what a method does stands in the flow of its name.
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ...actions.rules import ActionRules
+from ...errors import ConfigurationError
+from ..devices.service import AsyncDeviceService, DeviceService
+from ..passkeys.service import AsyncPasskeyService, PasskeyService
+from ..run import asynchronous, awaited, immediate, synchronous
+from ..service import Adapt, check_number, check_tokens
+from . import challenges, enrolment, sign_in, tracking
+from .context import ActionContext
+from .repository import ActionRepository, AsyncActionRepository
+
+if TYPE_CHECKING:
+    from ...tokens import Tokens
+
+
+class _Service:
+    """What both colours have.
+
+    Attributes:
+        context: The configuration, for flows.
+    """
+
+    context: ActionContext
+
+    def _build(
+        self,
+        adapt: Adapt,
+        repository: object,
+        kinds: tuple[type, type],
+        *,
+        tokens: "Tokens",
+        passkeys: PasskeyService | AsyncPasskeyService | None,
+        devices: DeviceService | AsyncDeviceService | None,
+        rules: ActionRules | None,
+        lifetime_s: int,
+        max_attempts: int,
+    ) -> None:
+        for path, service, kind in (("passkeys", passkeys, kinds[0]), ("devices", devices, kinds[1])):
+            if service is not None and not isinstance(service, kind):
+                raise ConfigurationError(f"a {kind.__name__}", path=path)
+        check_tokens(tokens, needed=True)
+        if rules is not None and not isinstance(rules, ActionRules):
+            raise ConfigurationError("an ActionRules", path="rules")
+        check_number(lifetime_s, "lifetime_s", least=1, most=86_400)
+        check_number(max_attempts, "max_attempts", least=1, most=100)
+        passkey_context = None if passkeys is None else passkeys.context
+        device_context = None if devices is None else devices.context
+        around = passkey_context or device_context
+        if around is None:
+            raise ConfigurationError("passkeys, or devices, or both: something has to meet challenges", path="passkeys")
+        if passkey_context is not None and device_context is not None and passkey_context.realm != device_context.realm:
+            raise ConfigurationError("both services have to be one tenant's", path="devices.realm")
+        self.context = ActionContext(
+            repository=adapt(repository, AsyncActionRepository),
+            users=around.repository,
+            passkeys=passkey_context,
+            devices=device_context,
+            rules=rules or ActionRules(),
+            tokens=tokens,
+            lifetime=timedelta(seconds=lifetime_s),
+            max_attempts=max_attempts,
+            events=around.events,
+            emit=around.emit,
+            realm=around.realm,
+            now=around.now,
+            random=around.random,
+        )
+
+
+class ActionService(_Service):
+    """Actions over a synchronous repository: what users are about to do, and proof that they met the challenge.
+
+        actions = ActionService(repository, tokens=tokens, passkeys=passkeys, devices=devices, rules=rules)
+
+        tracked = actions.track(me.id, "transfer", client=Client(ip_address=…, custom={"amount": 500}))
+        if tracked.state == "CHALLENGE_REQUIRED": ...  # tracked.token to the client, which meets the challenge:
+
+        start = actions.start_passkey_challenge(token)  # start.to_dict() to the page
+        met = actions.finish_passkey_challenge(token, body)  # met.token to the client
+
+        actions.validate_challenge(token, user_id=me.id, action="transfer", consume=True)  # or it raises
+
+    Immutable once it is built; share one between threads. Nothing it raises on its own account is other than a
+    `PasskeyError`; what the repository's driver raises passes through.
+    """
+
+    def __init__(
+        self,
+        repository: ActionRepository,
+        *,
+        tokens: "Tokens",
+        passkeys: PasskeyService | None = None,
+        devices: DeviceService | None = None,
+        rules: ActionRules | None = None,
+        lifetime_s: int = 600,
+        max_attempts: int = 5,
+    ) -> None:
+        """Checks and keeps the configuration.
+
+        Args:
+            repository: Actions.
+            tokens: Makes and reads the tokens of actions.
+            passkeys, devices: What meets challenges, at least one of them, of the same tenant. Clock, randomness, the
+                store of events and sinks are those of the first.
+            rules: Decide where an action begins. None: every action takes a challenge.
+            lifetime_s: How long a challenge may take, and how long its success can be shown, in seconds, up to a day.
+            max_attempts: How many times meeting a challenge may go wrong, 1 to 100.
+
+        Raises:
+            ConfigurationError: A repository or service of the other colour, or a value out of range.
+        """
+        self._build(
+            immediate,
+            repository,
+            (PasskeyService, DeviceService),
+            tokens=tokens,
+            passkeys=passkeys,
+            devices=devices,
+            rules=rules,
+            lifetime_s=lifetime_s,
+            max_attempts=max_attempts,
+        )
+
+    track = synchronous(tracking.track)
+    validate_challenge = synchronous(tracking.validate_challenge)
+    action_of_token = synchronous(tracking.action_of_token)
+    get_action = synchronous(tracking.get_action)
+    update_action = synchronous(tracking.update_action)
+    list_actions = synchronous(tracking.list_actions)
+
+    start_passkey_challenge = synchronous(challenges.start_passkey_challenge)
+    finish_passkey_challenge = synchronous(challenges.finish_passkey_challenge)
+    start_device_challenge = synchronous(challenges.start_device_challenge)
+    answer_device_challenge = synchronous(challenges.answer_device_challenge)
+    finish_device_challenge = synchronous(challenges.finish_device_challenge)
+    cancel_challenge = synchronous(challenges.cancel_challenge)
+
+    start_passkey_sign_in = synchronous(sign_in.start_passkey_sign_in)
+    finish_passkey_sign_in = synchronous(sign_in.finish_passkey_sign_in)
+    start_device_sign_in = synchronous(sign_in.start_device_sign_in)
+    finish_device_sign_in = synchronous(sign_in.finish_device_sign_in)
+
+    start_passkey_enrolment = synchronous(enrolment.start_passkey_enrolment)
+    finish_passkey_enrolment = synchronous(enrolment.finish_passkey_enrolment)
+    enrol_device = synchronous(enrolment.enrol_device)
+
+
+class AsyncActionService(_Service):
+    """`ActionService` over an asynchronous repository, for asyncio: the same methods, awaited."""
+
+    def __init__(
+        self,
+        repository: AsyncActionRepository,
+        *,
+        tokens: "Tokens",
+        passkeys: AsyncPasskeyService | None = None,
+        devices: AsyncDeviceService | None = None,
+        rules: ActionRules | None = None,
+        lifetime_s: int = 600,
+        max_attempts: int = 5,
+    ) -> None:
+        """Checks and keeps the configuration; see `ActionService`."""
+        self._build(
+            awaited,
+            repository,
+            (AsyncPasskeyService, AsyncDeviceService),
+            tokens=tokens,
+            passkeys=passkeys,
+            devices=devices,
+            rules=rules,
+            lifetime_s=lifetime_s,
+            max_attempts=max_attempts,
+        )
+
+    track = asynchronous(tracking.track)
+    validate_challenge = asynchronous(tracking.validate_challenge)
+    action_of_token = asynchronous(tracking.action_of_token)
+    get_action = asynchronous(tracking.get_action)
+    update_action = asynchronous(tracking.update_action)
+    list_actions = asynchronous(tracking.list_actions)
+
+    start_passkey_challenge = asynchronous(challenges.start_passkey_challenge)
+    finish_passkey_challenge = asynchronous(challenges.finish_passkey_challenge)
+    start_device_challenge = asynchronous(challenges.start_device_challenge)
+    answer_device_challenge = asynchronous(challenges.answer_device_challenge)
+    finish_device_challenge = asynchronous(challenges.finish_device_challenge)
+    cancel_challenge = asynchronous(challenges.cancel_challenge)
+
+    start_passkey_sign_in = asynchronous(sign_in.start_passkey_sign_in)
+    finish_passkey_sign_in = asynchronous(sign_in.finish_passkey_sign_in)
+    start_device_sign_in = asynchronous(sign_in.start_device_sign_in)
+    finish_device_sign_in = asynchronous(sign_in.finish_device_sign_in)
+
+    start_passkey_enrolment = asynchronous(enrolment.start_passkey_enrolment)
+    finish_passkey_enrolment = asynchronous(enrolment.finish_passkey_enrolment)
+    enrol_device = asynchronous(enrolment.enrol_device)

@@ -1,0 +1,232 @@
+"""A challenge fails by a signed no, by its last attempt, or by time, and by nothing else."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from passkeycore import ActionError, PasskeyError
+from passkeycore.actions import ActionState
+from passkeycore.engine.actions.records import ActionFilter
+from passkeycore.engine.actions.steps import purpose_of
+from passkeycore.engine.actions.tracking import TrackedAction
+from passkeycore.testing import SoftwareDevice
+from tests.engine.kit import NOW, Colour
+
+from .cast import Cast
+from .kit import TOKENS, answer_of, forged, refused
+
+S = ActionState
+
+
+class TestRejection:
+    def test_a_signed_no_ends_the_action_at_once(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        body = stage.signed(tracked, cast.client)
+        started = stage.ask(tracked)
+        stage.answer(started, cast.phone, "reject")
+        failed = stage.now(tracked)
+        assert (failed.state, failed.attempts) == (S.CHALLENGE_FAILED, 0)
+        with refused("challenge_rejected", stage):
+            stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
+        with refused("action_state", stage):
+            stage.actions.finish_passkey_challenge(tracked.token, body)
+
+    def test_likewise_where_the_device_answers_to_the_other_service(self, cast: Cast) -> None:
+        """Then the action hears of it as soon as the waiting side asks."""
+        stage, tracked = cast.stage, cast.stage.track()
+        started = stage.ask(tracked)
+        stage.devices.answer_challenge(started.challenge_id, **answer_of(started, cast.phone, "reject"))
+        assert stage.now(tracked).state is S.CHALLENGE_REQUIRED
+        with refused("challenge_rejected"):
+            stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
+        assert stage.now(tracked).state is S.CHALLENGE_FAILED
+
+    def test_what_waits_for_no_challenge_any_more_stays_as_it_is(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        started = stage.ask(tracked)
+        met = stage.meet(tracked, cast.client)
+        assert stage.answer(started, cast.phone, "reject").decision == "reject"
+        assert stage.now(tracked) == met.action
+        assert stage.validate(met)
+        with refused("challenge_rejected", stage):
+            stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
+
+    def test_what_was_allowed_stays_allowed(self, cast: Cast) -> None:
+        tracked = cast.stage.track("look")
+        cast.reject(tracked)
+        assert cast.stage.now(tracked) == tracked.action
+
+    def test_one_that_nobody_signed_ends_nothing(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        started = stage.ask(tracked)
+        stranger = SoftwareDevice("stranger", domain="example.org", method="push")
+        yes = cast.phone.answer(started.challenge_id, "approve", purpose=started.challenge.purpose)
+        for changes in ({"signature": yes}, {"public_key": stranger.public_key}, {"signature": b""}):
+            with refused("signature_invalid", stage, but=["device challenges"]):
+                stage.answer(started, cast.phone, "reject", **changes)
+        with refused("signature_invalid", stage):
+            stage.answer(started, stranger, "reject")
+        assert stage.now(tracked) == tracked.action
+
+    def test_nor_does_one_of_another_question(self, cast: Cast) -> None:
+        """A purpose that only looks like that of an action, or is another user's, ends no action."""
+        stage = cast.stage
+        tracked = stage.track()
+        eve = stage.enrol("eve")
+        for purpose in ("pay", None, "", "passkeycore/action ", purpose_of(tracked.action) + "1:a"):
+            started = stage.devices.start_challenge(method="push", user_id="ada", purpose=purpose)
+            stage.answer(started, cast.phone, "reject")
+        started = stage.devices.start_challenge(method="push", user_id="eve", purpose=purpose_of(tracked.action))
+        stage.answer(started, eve, "reject")
+        assert stage.now(tracked) == tracked.action
+
+    def test_an_action_that_is_gone_is_no_fault_of_the_devices(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        started = stage.ask(tracked)
+        stage.memory._actions.clear()
+        assert stage.answer(started, cast.phone, "reject").decision == "reject"
+
+
+class TestAttempts:
+    SPOILS: Final[dict[str, Callable[[Cast, TrackedAction], object]]] = {
+        "a bad signature": lambda cast, tracked: cast.stage.actions.finish_passkey_challenge(
+            tracked.token, forged(cast.stage.signed(tracked, cast.client))
+        ),
+        "a body that is none": lambda cast, tracked: cast.stage.actions.finish_passkey_challenge(tracked.token, b"{"),
+        "no ceremony": lambda cast, tracked: cast.stage.actions.finish_passkey_challenge(
+            tracked.token, cast.client.get(cast.stage.passkeys.start_authentication(user_id="ada").to_dict())
+        ),
+        "a cancel": lambda cast, tracked: cast.stage.actions.cancel_challenge(tracked.token),
+        "a cancel of a device's": lambda cast, tracked: cast.stage.actions.cancel_challenge(
+            tracked.token, cast.stage.ask(tracked).challenge_id
+        ),
+    }
+
+    @staticmethod
+    def spoil(cast: Cast, tracked: TrackedAction, how: str) -> None:
+        if "cancel" in how:
+            TestAttempts.SPOILS[how](cast, tracked)
+            return
+        with pytest.raises(PasskeyError):
+            TestAttempts.SPOILS[how](cast, tracked)
+
+    @pytest.mark.parametrize("how", SPOILS)
+    def test_each_counts_and_the_last_one_ends_it(self, cast: Cast, how: str) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        for number in range(1, 5):
+            self.spoil(cast, tracked, how)
+            now = stage.now(tracked)
+            assert (now.state, now.attempts, now.state_updated_at) == (S.CHALLENGE_REQUIRED, number, NOW)
+        body = stage.signed(tracked, cast.client)
+        stage.clock.move(seconds=1)
+        self.spoil(cast, tracked, how)
+        failed = stage.now(tracked)
+        assert (failed.state, failed.attempts) == (S.CHALLENGE_FAILED, 5)
+        assert failed.state_updated_at == NOW + timedelta(seconds=1)
+        with refused("action_state", stage):
+            stage.actions.finish_passkey_challenge(tracked.token, body)
+        with refused("action_state", stage):
+            stage.actions.cancel_challenge(tracked.token)
+
+    def test_whatever_goes_wrong_counts_together(self, cast: Cast) -> None:
+        tracked = cast.stage.track()
+        for number, how in enumerate(self.SPOILS, 1):
+            assert cast.stage.now(tracked).state is S.CHALLENGE_REQUIRED
+            self.spoil(cast, tracked, how)
+            assert cast.stage.now(tracked).attempts == number
+        assert cast.stage.now(tracked).state is S.CHALLENGE_FAILED
+
+    def test_an_attempt_before_the_last_leaves_a_way(self, cast: Cast) -> None:
+        tracked = cast.stage.track()
+        for how in list(self.SPOILS)[:4]:
+            self.spoil(cast, tracked, how)
+        met = cast.stage.meet(tracked, cast.client)
+        assert (met.action.state, met.action.attempts) == (S.CHALLENGE_SUCCEEDED, 4)
+
+    def test_how_many_is_a_setting(self, colour: Colour) -> None:
+        cast = Cast(colour, actions={"max_attempts": 1})
+        tracked = cast.stage.track()
+        self.spoil(cast, tracked, "a cancel")
+        assert cast.stage.now(tracked).state is S.CHALLENGE_FAILED
+
+    def test_what_was_allowed_has_no_attempts_to_lose(self, cast: Cast) -> None:
+        """A proof that nobody demanded is nobody's failure."""
+        tracked = cast.stage.track("look")
+        for how in self.SPOILS:
+            for _ in range(2):
+                self.spoil(cast, tracked, how)
+        assert cast.stage.now(tracked) == tracked.action
+
+    def test_those_of_another_action_are_its_own(self, cast: Cast) -> None:
+        tracked, other = cast.stage.track(), cast.stage.track()
+        self.spoil(cast, tracked, "a cancel")
+        assert cast.stage.now(other) == other.action
+
+
+class TestExpiry:
+    def test_from_its_end_on_a_challenge_has_failed_though_nobody_wrote_it(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        stage.clock.at = tracked.action.expires_at - timedelta(microseconds=1)
+        assert stage.now(tracked).state is S.CHALLENGE_REQUIRED
+        stage.clock.at = tracked.action.expires_at
+        before = stage.stored()
+        seen = [stage.now(tracked), *stage.actions.list_actions(ActionFilter(states=(S.CHALLENGE_FAILED,))).actions]
+        assert [(one.state, one.state_updated_at) for one in seen] == [(S.CHALLENGE_FAILED, stage.clock.at)] * 2
+        assert stage.stored() == before
+
+    def test_who_validates_sees_it_too(self, cast: Cast) -> None:
+        """Whatever the token says, should it be good for longer."""
+        stage, tracked = cast.stage, cast.stage.track()
+        claims = TOKENS.read("passkeycore/action", tracked.token, now=NOW)
+        longer = TOKENS.issue("passkeycore/action", claims, expires_at=NOW + timedelta(hours=1), now=NOW)
+        stage.clock.at = tracked.action.expires_at
+        with refused("action_state", stage) as caught:
+            stage.actions.validate_challenge(longer)
+        assert isinstance(caught.value, ActionError)
+        assert caught.value.state == "CHALLENGE_FAILED"
+        for call in (stage.actions.start_passkey_challenge, stage.actions.cancel_challenge):
+            with refused("action_state", stage):
+                call(longer)
+
+    def test_a_proof_that_comes_too_late_is_none(self, cast: Cast) -> None:
+        """What expires between the look at the token and the write, fails; and then that is written."""
+        stage, tracked = cast.stage, cast.stage.track()
+        body = stage.signed(tracked, cast.client)
+
+        def wait(*_: object) -> None:
+            stage.before.clear()
+            stage.clock.at = tracked.action.expires_at
+
+        stage.before["advance_passkey"] = wait
+        with refused("action_state"):
+            stage.actions.finish_passkey_challenge(tracked.token, body)
+        (stored,) = stage.all_actions().values()
+        assert (stored.state, stored.state_updated_at) == (S.CHALLENGE_FAILED, tracked.action.expires_at)
+
+    @pytest.mark.parametrize("how", ["reject", "cancel"])
+    def test_nor_do_a_no_and_a_cancel_count_then(self, cast: Cast, how: str) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        stage.clock.move(minutes=9)
+        started = stage.ask(tracked)
+
+        def wait(*_: object) -> None:
+            stage.before.clear()
+            stage.clock.at = tracked.action.expires_at
+
+        stage.before["replace_device_challenge"] = wait
+        if how == "reject":
+            stage.answer(started, cast.phone, "reject")
+        else:
+            stage.actions.cancel_challenge(tracked.token, started.challenge_id)
+        (stored,) = stage.all_actions().values()
+        assert stored == tracked.action
+        assert stage.now(tracked).state_updated_at == tracked.action.expires_at
+
+    @pytest.mark.parametrize("state", [state for state in ActionState if state is not S.CHALLENGE_REQUIRED])
+    def test_nothing_else_expires(self, cast: Cast, state: ActionState) -> None:
+        tracked = cast.brought_to(state)
+        before = cast.stage.now(tracked)
+        cast.stage.clock.move(days=365)
+        assert cast.stage.now(tracked) == before
