@@ -46,7 +46,8 @@ class Series:
     def quartiles_us(self) -> tuple[float, float]:
         """A quarter of the calls took less than the first, a quarter more than the second."""
         lower, _, upper = quantiles(self.samples, n=4)
-        return lower / 1e3, upper / 1e3
+        # Of a few calls they may be guessed to lie beyond all of them.
+        return max(lower, min(self.samples)) / 1e3, min(upper, max(self.samples)) / 1e3
 
     def medians_of_parts(self) -> list[float]:
         """The medians of the first, second, … fifth of the run."""

@@ -47,6 +47,14 @@ def engine_of(url: str, **settings: Any) -> Generator[Engine]:
 
 
 @contextmanager
+def impatient(url: str) -> Generator[SQLRepository]:
+    """A repository with an outbox on PostgreSQL that raises where it would have to wait for somebody."""
+    settings = {"options": "-c lock_timeout=100"}  # milliseconds
+    with engine_of(url, connect_args=settings) as engine, opened(engine, create=False, outbox=True) as repository:
+        yield repository
+
+
+@contextmanager
 def sent_by(engine: Engine) -> Generator[list[str]]:
     """The statements that the engine sends, of a transaction also its beginning and its end."""
     statements: list[str] = []

@@ -5,13 +5,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 
-from benchmarks import engine, repositories, scale
+from benchmarks import actions, devices, engine, repositories, scale
 from benchmarks.__main__ import DEFAULT, main
 from benchmarks.cases import (
     ALGORITHMS,
@@ -26,15 +27,17 @@ from benchmarks.peers import NAMES, Peer, installed
 from benchmarks.report import table, verdict
 from benchmarks.sign_ins import make_sign_ins, store
 from benchmarks.trail import count_tests
-from passkeycore import RegistrationOutcome, VerifiedAuthentication
+from passkeycore import RegistrationOutcome, SignatureError, VerifiedAuthentication
+from passkeycore.engine.actions.records import ActionFilter
 from passkeycore.engine.passkeys.authentication import Authentication
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.webauthn.cose import ES256, PublicKey
+from tests.ceremony import NOW
 
 ATTESTATIONS: Sequence[AttestationName] = get_args(AttestationName)
 SECTIONS = (
     *("authentication", "registration", "attestation", "metadata", "imports", "threads", "trail"),
-    *("engine", "repositories"),
+    *("engine", "repositories", "rules", "actions", "devices"),
 )
 
 
@@ -161,6 +164,38 @@ class TestSignIns:
                     seen[done.user_id] += 1
         assert sum(seen.values()) == 50
         assert len(seen) > 10, "others than the one who registered"
+
+
+class TestDevices:
+    def test_the_floor_the_verifier_and_the_flow_judge_the_same_answers(self) -> None:
+        """A signature of another answer is refused by all three."""
+        answers = devices.make_answers(2)
+        mixed = [one._replace(signature=other.signature) for one, other in zip(answers, answers[::-1], strict=True)]
+        for made in (devices.pure, devices.flow, lambda given: [one.floor() for one in given]):
+            for call in made(answers):
+                call()
+            for call in made(mixed):
+                with pytest.raises((SignatureError, InvalidSignature)):
+                    call()
+
+
+class TestActions:
+    def test_the_floor_sends_what_a_call_of_ours_sends(self, tmp_path: Path) -> None:
+        """It reads the account and inserts an action, then reads an action and the account; each time a new action."""
+        url = f"sqlite:///{tmp_path / 'actions.db'}"
+        other = f"sqlite:///{tmp_path / 'other.db'}"
+        SQLRepository(other, create=True).close()
+        sent = [statement.split()[0] for statement, _ in actions.recorded(other)]
+        assert sent == ["SELECT", "INSERT", "SELECT", "SELECT"]
+        with actions.sqlite_place(tmp_path) as place:
+            assert place.floor is not None
+            repository = SQLRepository(url)
+            tracked = [len(repository.list_actions("", ActionFilter(), NOW, None, 100).actions)]
+            for call in (place.ours, place.floor, place.floor):
+                call()
+                tracked.append(len(repository.list_actions("", ActionFilter(), NOW, None, 100).actions))
+            repository.close()
+        assert [after - before for before, after in pairwise(tracked)] == [1, 1, 1]
 
 
 class TestMeasure:

@@ -180,3 +180,19 @@ def test_deliveries_of_other_events_are_no_answer(tmp_path: Path) -> None:
             repository.take_deliveries(NOW, NOW, 1)
         event.remove(repository._engine, "before_cursor_execute", ask_another)
         assert [(each.event, each.attempt) for each in repository.take_deliveries(NOW, NOW, 9)] == [(one, 2), (two, 1)]
+
+
+def test_a_device_for_another_method_is_no_answer(tmp_path: Path) -> None:
+    """One key may serve several, each of which is to ask for something else."""
+    with opened(f"sqlite:///{tmp_path / 'passkeys.db'}") as repository:
+        owner = repository.get_or_create_user(user(realm()))
+        asked = device(owner, method="qr-code")
+        assert repository.add_device(asked, 5, None) == "added"
+        assert repository.add_device(device(owner, public_key=asked.public_key, method="push"), 5, None) == "added"
+
+        def ask_another(*arguments: Any) -> tuple[str, object]:
+            return arguments[2], tuple("push" if value == "qr-code" else value for value in arguments[3])
+
+        event.listen(repository._engine, "before_cursor_execute", ask_another, retval=True)
+        with pytest.raises(DecodeError, match="out of step"):
+            repository.find_device(owner.realm, "qr-code", asked.public_key)

@@ -19,7 +19,7 @@ Value: TypeAlias = "bool | int | float | str | date | time | list[Value] | dict[
 """What the parsers make of a text."""
 
 DEEPEST: Final = 16
-"""Levels of nesting. Our deepest key needs 3; recursion stays far from the interpreter's limit."""
+"""Levels of nesting. Our deepest key needs 3, a rule file 15; recursion stays far from the interpreter's limit."""
 
 # A string without an end takes the rest: looking for the end of each of many would take minutes.
 _TOKEN: Final = re.compile(

@@ -4,13 +4,14 @@
 # mypy: disable-error-code="import-untyped"
 # pyright: reportMissingTypeStubs=false, reportGeneralTypeIssues=false
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import NamedTuple
 
 import pytest
+from django.db import OperationalError, connections
 from django.db.transaction import atomic, set_rollback
 from msgspec.structs import replace
 
@@ -130,6 +131,26 @@ def test_a_key_that_was_removed_does_not_come_back_under_its_id(phone: Phone) ->
     assert devices.list_devices(phone.user_id) == (other,)
 
 
+@pytest.mark.parametrize(("alias", "table"), [("default", "action"), ("ceremonies", "devicechallenge")])
+def test_a_user_is_removed_with_everything_or_not_at_all(phone: Phone, alias: str, table: str) -> None:
+    """Where one of the tables cannot be written, the user, the device, the challenge and the action are all there."""
+    challenge_id = devices.start_challenge(method="push", user_id=phone.user_id).challenge_id
+    tracked = actions.track(phone.user_id, "transfer")
+    with connections[alias].execute_wrapper(failing_deletion(table)), pytest.raises(OperationalError):
+        repository.remove_user("", phone.user_id, None)
+    assert repository.find_account("", phone.user_id) is not None
+    assert len(devices.list_devices(phone.user_id)) == 1
+    assert devices.challenge_state(challenge_id, user_id=phone.user_id) == "pending"
+    assert actions.get_action(phone.user_id, "transfer", tracked.idempotency_key) == tracked.action
+
+
+def test_challenges_that_expired_are_removed(phone: Phone) -> None:
+    """The contract lets storages do this by themselves; this one does not."""
+    challenge_id = devices.start_challenge(method="push", user_id=phone.user_id).challenge_id
+    repository.remove_expired(NOW + timedelta(hours=1))
+    assert repository.find_device_challenge("", challenge_id) is None
+
+
 def test_an_answer_that_a_rollback_would_undo_is_refused(phone: Phone) -> None:
     """Challenges in the transaction of the request are found out: nobody answers, rather than twice."""
     careless = devices.using(DjangoRepository(ceremonies="default"))
@@ -147,6 +168,17 @@ def rolled_back() -> Generator[None]:
     with atomic():
         yield
         set_rollback(True)
+
+
+def failing_deletion(table: str) -> Callable[..., object]:
+    """What makes the database refuse to delete from the example's `table`."""
+
+    def execute(run: Callable[..., object], sql: str, *rest: object) -> object:
+        if sql.startswith("DELETE") and f"_{table}" in sql:
+            raise OperationalError("the disk is full")
+        return run(sql, *rest)
+
+    return execute
 
 
 def new_phone() -> Phone:

@@ -12,5 +12,5 @@ def test_all_python_in_the_readme_is_executed() -> None:
 
 def test_no_code_hides_behind_another_name() -> None:
     """What a block is says its fence: Python is ``python``, and only commands and overviews have no language."""
-    assert {block.language for block in blocks()} <= {"console", "python", "js", "html", "jsonc", ""}
+    assert {block.language for block in blocks()} <= {"console", "python", "js", "html", "jsonc", "toml", ""}
     assert not [block for block in blocks() if not block.language and "import " in block.code]

@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -20,7 +20,9 @@ from passkeycore import (
     TokenError,
     Trail,
     UntrustedError,
+    VerificationError,
 )
+from passkeycore.config import load_rules
 from passkeycore.engine.devices.service import DeviceService
 from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.memory import MemoryRepository
@@ -32,11 +34,13 @@ from passkeycore.testing import (
     SoftwareAuthenticator,
     SoftwareDevice,
     VirtualClient,
+    b64url_encode,
     metadata_entry,
     metadata_payload,
 )
 from passkeycore.tokens import Tokens
 from passkeycore.trust import Metadata
+from passkeycore.webhooks import WebhookSecrets, sign_webhook, webhook_secret
 from tests.ceremony import NOW
 
 from .blocks import execute, section
@@ -237,6 +241,51 @@ def test_a_transfer_takes_the_challenge_that_rules_decide(reader: Reader) -> Non
     names["transfer"](proof)
     with pytest.raises(TokenError):
         names["transfer"](proof)
+
+
+def test_the_file_of_rules_is_the_rules_beside_it(reader: Reader) -> None:
+    """The TOML of the section makes what its Python makes."""
+    reader.add_passkey()
+    names = execute(ACTIONS, reader.names)
+    Path("rules.toml").write_text(section(ACTIONS, "toml")[0].code, "utf-8")
+    assert load_rules("rules.toml") == names["actions"].context.rules
+
+
+NATIVE = "Recipes / Native apps"
+
+
+@executes(NATIVE)
+def test_files_for_apps_follow_from_the_configuration(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the configuration says of apps is what is served; a passkey that is here is not offered again."""
+    monkeypatch.setenv("PASSKEYCORE_SECRET", reader.names["secret"])
+    usual = section("Configuration file", "jsonc")[0].code
+    Path("passkey_config.jsonc").write_text(usual.replace("{", '{ "ios_apps": ["ABCDE12345.com.example.app"],', 1))
+    names = execute(NATIVE, reader.names)
+    ((path, (content_type, content)),) = names["files"].items()
+    assert (path, content_type) == ("/.well-known/apple-app-site-association", "application/json")
+    assert b"ABCDE12345.com.example.app" in content
+    assert names["offer"]([])
+    reader.add_passkey()
+    (passkey,) = names["passkeys"].list_passkeys(ADA.id)
+    stored = b64url_encode(passkey.credential_id)
+    assert not names["offer"]([stored])
+    names["passkeys"].remove_passkey(ADA.id, stored)
+    assert names["offer"]([stored])
+
+
+WEBHOOKS = "Recipes / Webhooks"
+
+
+@executes(WEBHOOKS)
+def test_a_webhook_is_received(reader: Reader) -> None:
+    """Signed with the new secret or with the old one; not changed on its way."""
+    new, old = (webhook_secret(bytes([number]) * 32) for number in (1, 2))
+    names = execute(WEBHOOKS, reader.names | {"new_secret": new, "old_secret": old, "datetime": datetime, "UTC": UTC})
+    for secret in (new, old):
+        headers = sign_webhook(WebhookSecrets([secret]), "evt1", b"{}", now=datetime.now(UTC))
+        assert names["receive"](headers, b"{}") == b"{}"
+        with pytest.raises(VerificationError):
+            names["receive"](headers, b"[]")
 
 
 DEVICES = "Recipes / Trusted devices"

@@ -130,9 +130,7 @@ async def find_device(
     values = {"in_realm": realm, "for_method": method, "with_key": public_key}
     for row in await context.store.rows(_FIND_DEVICE, values):
         device, user = _DEVICE.decode(row[USER_WIDTH]), read_user(realm, None, row)
-        if (device.realm, device.user_id, device.method) != (realm, user.user_id, method):
-            raise DecodeError(Code.RECORD_INVALID, OUT_OF_STEP)
-        if not compare_digest(device.public_key, public_key):
+        if device.method != method or not compare_digest(device.public_key, public_key):
             raise DecodeError(Code.RECORD_INVALID, OUT_OF_STEP)
         return device, user
     return None

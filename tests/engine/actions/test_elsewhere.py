@@ -218,6 +218,7 @@ class TestPurposes:
             "passkeycore/action 1:a1:b\u0661:c",
             "passkeycore/enrolment passkeycore/action 1:a1:b1:c",
             " passkeycore/action 1:a1:b1:c",
+            "passkeycore/actioN 1:a1:b1:c",
         ],
     )
     def test_what_is_none_names_nothing(self, purpose: str | None) -> None:

@@ -265,8 +265,9 @@ class TestForgeries:
                 stage.actions.validate_challenge(token)
         late = TOKENS.read(ISSUED, met.token, now=stage.clock())
         as_tracked = TOKENS.issue(ISSUED, late | {"kind": "track"}, expires_at=NOW + HOUR, now=NOW)
-        with refused("token_invalid", stage):
-            stage.actions.start_passkey_challenge(as_tracked)
+        for call in (stage.actions.start_passkey_challenge, stage.actions.validate_challenge):
+            with refused("token_invalid", stage):
+                call(as_tracked)
 
     def test_its_reader_learns_the_names_of_the_action_and_nothing_else(self, stage: Stage) -> None:
         claims = TOKENS.read(ISSUED, stage.track().token, now=NOW)

@@ -147,6 +147,10 @@ ATTACKS: Final[list[Attack]] = [
     *(attack for flow in (*_BY_DEVICE, "enrol") for attack in wrong_form(flow)),
     # What a device asks for itself.
     *(Attack(flow, "a key that nobody enrolled", _BAD, signer(STRANGER)) for flow in _BY_DEVICE),
+    *(
+        Attack(flow, "a key that nobody enrolled, for no device", _BAD, also(signer(STRANGER), says(first="")))
+        for flow in ("update", "remove")
+    ),
     *(Attack(flow, "another device's key", _BAD, signer(TABLET)) for flow in ("update", "remove")),
     *(Attack(flow, "signed for another method", _BAD, signed_as(method="in-app")) for flow in (*_BY_DEVICE, "enrol")),
     *(
