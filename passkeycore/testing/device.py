@@ -87,7 +87,7 @@ class SoftwareDevice:
         Args:
             authenticator_id: The credential's, as the server gave it.
             issued_at: When it is signed, in seconds since 1970.
-            push_token: The new one; None: it stays.
+            push_token: The new one; None: it has none any more.
         """
         return self.sign_lines("update", authenticator_id, _optional(push_token), str(issued_at))
 

@@ -21,6 +21,9 @@ from passkeycore.engine.devices.service import DeviceService
 from passkeycore.testing import SoftwareDevice
 from passkeycore.tokens import Tokens
 
+from .actions import Actions
+from .devices import Devices
+from .passkeys import Passkeys
 from .repository import DjangoRepository
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -131,13 +134,17 @@ def test_a_key_that_was_removed_does_not_come_back_under_its_id(phone: Phone) ->
     assert devices.list_devices(phone.user_id) == (other,)
 
 
-@pytest.mark.parametrize(("alias", "table"), [("default", "action"), ("ceremonies", "devicechallenge")])
-def test_a_user_is_removed_with_everything_or_not_at_all(phone: Phone, alias: str, table: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "alias", "table"), [(Actions, "default", "action"), (Devices, "ceremonies", "devicechallenge")]
+)
+def test_a_user_is_removed_with_everything_or_not_at_all(
+    phone: Phone, part: type[Passkeys], alias: str, table: str
+) -> None:
     """Where one of the tables cannot be written, the user, the device, the challenge and the action are all there."""
     challenge_id = devices.start_challenge(method="push", user_id=phone.user_id).challenge_id
     tracked = actions.track(phone.user_id, "transfer")
     with connections[alias].execute_wrapper(failing_deletion(table)), pytest.raises(OperationalError):
-        repository.remove_user("", phone.user_id, None)
+        part().remove_user("", phone.user_id, None)
     assert repository.find_account("", phone.user_id) is not None
     assert len(devices.list_devices(phone.user_id)) == 1
     assert devices.challenge_state(challenge_id, user_id=phone.user_id) == "pending"
@@ -197,8 +204,9 @@ def enrol(phone: Phone) -> None:
 def answer(
     phone: Phone, challenge_id: str, code: str | None = None, *, purpose: str | None = None, by: DeviceService = devices
 ) -> None:
-    """The phone approves."""
-    by.answer_challenge(
+    """The phone approves; what is of an action, by the service of actions."""
+    take = by.answer_challenge if purpose is None else actions.answer_device_challenge
+    take(
         challenge_id,
         public_key=phone.key.public_key,
         signature=phone.key.answer(challenge_id, "approve", purpose=purpose, verification_code=code),

@@ -12,7 +12,7 @@ import msgspec
 
 from ...actions.states import ActionState, Method
 from ...devices import Decision, DeviceMethod
-from ...errors import ActionError, CeremonyError, Code, ConfigurationError, PasskeyError
+from ...errors import ActionError, CeremonyError, Code, ConfigurationError, ConflictError, PasskeyError
 from ...webauthn.encoding import encode_base64url
 from ...webauthn.extension_inputs import AuthenticationExtensions
 from ..devices import answers
@@ -20,6 +20,7 @@ from ..devices import challenges as devices
 from ..devices.answers import AnsweredDeviceChallenge
 from ..devices.challenges import DeviceApproval, StartedDeviceChallenge
 from ..devices.context import DeviceContext
+from ..devices.records import DeviceChallenge
 from ..passkeys import authentication
 from ..passkeys.authentication import Authentication, StartedAuthentication
 from ..passkeys.context import Context as PasskeyContext
@@ -112,8 +113,9 @@ async def finish_passkey_challenge(
             purpose=purpose_of(action),
             sealed_state=sealed_state,
         )
-    except PasskeyError:
-        await count_attempt(context, action)
+    except PasskeyError as error:
+        if not isinstance(error, (ConfigurationError, ConflictError)):
+            await count_attempt(context, action)
         raise
     return await met_by_passkey(context, action, done)
 
@@ -162,11 +164,19 @@ async def answer_device_challenge(
     verification_code: str | None = None,
     app_attest_assertion: bytes | None = None,
 ) -> AnsweredDeviceChallenge:
-    """What the device's user decided, as `DeviceService.answer_challenge`; a rejection ends the action at once.
+    """What the device's user decided, as `DeviceService.answer_challenge`, of an action or of none.
+
+    A rejection ends the action at once, and what counts as an attempt there counts for the action, too.
 
     An approval does nothing more yet: it is whoever waits that gets the proof, by `finish_device_challenge`.
     """
-    answered = await answers.answer_challenge(
+
+    async def counted(challenge: DeviceChallenge) -> None:
+        action = await _named(context, challenge)
+        if action is not None:
+            await count_attempt(context, action)
+
+    answered = await answers.take_answer(
         devices_of(context),
         challenge_id,
         public_key=public_key,
@@ -174,11 +184,11 @@ async def answer_device_challenge(
         decision=decision,
         verification_code=verification_code,
         app_attest_assertion=app_attest_assertion,
+        counted=counted,
     )
-    names = names_in(answered.challenge.purpose)
-    if decision == "reject" and names is not None:
-        action = await context.repository.find_action(context.realm, *names)
-        if action is not None and action.user_id == answered.user_id:
+    if decision == "reject":
+        action = await _named(context, answered.challenge)
+        if action is not None:
             await _reject(context, action)
     return answered
 
@@ -192,7 +202,8 @@ async def finish_device_challenge(context: ActionContext, token: str, challenge_
 
     Raises:
         TokenError, ActionError, ConfigurationError: As `start_passkey_challenge`.
-        CeremonyError: `challenge_rejected`, which ends the action; `attempts_exceeded`, which counts as an attempt.
+        CeremonyError: `challenge_rejected`, which ends the action; `attempts_exceeded`: the device's attempts, which
+            were counted as they happened, are used up, or the challenge was given up.
         ChallengeError, ConflictError: As `DeviceService.poll_challenge`.
     """
     action = await _tracked(context, token)
@@ -207,8 +218,6 @@ async def finish_device_challenge(context: ActionContext, token: str, challenge_
     except CeremonyError as error:
         if error.code is Code.CHALLENGE_REJECTED:
             await _reject(context, action)
-        elif error.code is Code.ATTEMPTS_EXCEEDED:
-            await count_attempt(context, action)
         raise
     if approval is None:
         return None
@@ -302,6 +311,14 @@ async def _waiting_action(context: ActionContext, token: str, method: Method) ->
 def _check_method(action: Action, method: Method) -> None:
     if method not in action.allowed_methods:
         raise ActionError(Code.METHOD_NOT_ALLOWED, f"{method} does not meet this action", state=action.state.value)
+
+
+async def _named(context: ActionContext, challenge: DeviceChallenge) -> Action | None:
+    """The action that the challenge is for; None: it is for none."""
+    names = names_in(challenge.purpose)
+    if names is None or names[0] != challenge.user_id:
+        return None
+    return await context.repository.find_action(context.realm, *names)
 
 
 async def _reject(context: ActionContext, action: Action) -> None:

@@ -165,7 +165,9 @@ async def enrol_device(
     )
     await ensure_user(devices, action.user_id, user_name, user_display_name)
     try:
-        await credentials.store_device(devices, device, 1 if is_first else devices.max_devices_per_user)
+        limit = 1 if is_first else devices.max_devices_per_user
+        spent_until = device.created_at + context.lifetime
+        await credentials.store_device(devices, device, limit, derived_id(token, method), spent_until)
     except LimitReached:
         if is_first and devices.max_devices_per_user > 1:
             raise _no_scope() from None

@@ -102,7 +102,8 @@ async def track(
         user_id: Who is about to do it: the application's own name for the user, whom the engine need not know.
         action: What: a word of the application's, 1..64 of ``A-Z a-z 0-9 _ -``.
         idempotency_key: Which time, 1..255 characters: the same key gives the same answer, so that a request can be
-            repeated. None: a new one.
+            repeated, whatever else is said the second time. So it is yours to choose, one for each thing that is about
+            to be done, never the client's. None: a new one.
         client: What is known of who asks; rules look at it.
         scope: What the token lets its holder do besides, such as ``add:authenticators``, up to 16 words: only for a
             user who is signed in.
@@ -198,6 +199,7 @@ async def validate_challenge(
     event = action_event(context, EventType.ACTION_CONSUMED, consumed)
     if not await context.repository.replace_action(consumed, context.stored(event)):
         raise not_a_token()  # a met challenge changes only by this: somebody else was first
+    await check_authenticator(context, consumed)  # again: what was removed before it was used up counts
     context.tell(event)
     return consumed
 
@@ -265,6 +267,8 @@ async def list_actions(
     which = which or ActionFilter()
     if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
         raise ConfigurationError(f"1 to {_MOST_LISTED}", path="limit")
+    if not all(isinstance(state, ActionState) for state in which.states or ()):
+        raise _invalid("no states of actions", "which.states")
     if any(at is not None and at.utcoffset() is None for at in (which.since, which.until)):
         raise ConfigurationError("a time without its zone", path="which")
     if not isinstance(cursor, (str, NoneType)):

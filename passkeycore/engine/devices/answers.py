@@ -4,10 +4,10 @@ Each carries the device's signature. What that has to cover is judged in `passke
 answer, here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -29,12 +29,16 @@ from .steps import (
     checked_seconds,
     conflict,
     found_challenge,
+    is_reserved,
     state_of,
     unknown_challenge,
 )
 
 if TYPE_CHECKING:
     from ...app_attest import AppAttestPolicy
+
+Counted: TypeAlias = Callable[[DeviceChallenge], Awaitable[None]]
+"""Is told of an attempt that was counted."""
 
 
 class PendingDeviceChallenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +156,7 @@ async def claim_challenge(
         challenge = await found_challenge(context, challenge_id)
         if challenge.method != "qr-code":
             raise unknown_challenge()
-        device, user, _ = await _judged(context, challenge, public_key, signature, "claim", None, now)
+        device, user, _ = await _judged(context, challenge, public_key, signature, "claim", None, now, None)
         if challenge.state != "pending" or now >= challenge.expires_at:
             raise unknown_challenge()
         check_enabled(user)
@@ -177,6 +181,8 @@ async def answer_challenge(
 ) -> AnsweredDeviceChallenge:
     """What the device's user decided, stored for the waiting side, after every check. A challenge is answered once.
 
+    Those of actions are answered by `ActionService.answer_device_challenge`: here they are unknown.
+
     Args:
         challenge_id: Which challenge.
         public_key: The device's, P-256, DER SubjectPublicKeyInfo.
@@ -195,14 +201,44 @@ async def answer_challenge(
         DecodeError: `public_key_malformed`, `name_invalid`. CeremonyError: `user_disabled`.
         ConflictError: The challenge, or the device, changes faster than it can be written.
     """
+    return await take_answer(
+        context,
+        challenge_id,
+        public_key=public_key,
+        signature=signature,
+        decision=decision,
+        verification_code=verification_code,
+        app_attest_assertion=app_attest_assertion,
+        counted=None,
+    )
+
+
+async def take_answer(
+    context: DeviceContext,
+    challenge_id: str,
+    *,
+    public_key: bytes,
+    signature: bytes,
+    decision: Decision,
+    verification_code: str | None,
+    app_attest_assertion: bytes | None,
+    counted: Counted | None,
+) -> AnsweredDeviceChallenge:
+    """See `answer_challenge`.
+
+    Args:
+        counted: Told of each attempt, where the challenge is an action's; None: it must not be.
+    """
     now = context.now()
     check_text(verification_code, "verification_code", longest=64)
     if decision not in ("approve", "reject"):
         raise DecodeError(Code.NAME_INVALID, "approve or reject", path="decision")
     for _ in range(RACES):
         challenge = await found_challenge(context, challenge_id)
+        if counted is None and is_reserved(challenge.purpose):
+            raise unknown_challenge()
         device, user, message = await _judged(
-            context, challenge, public_key, signature, decision, verification_code, now
+            context, challenge, public_key, signature, decision, verification_code, now, counted
         )
         if not _is_answerable(challenge, device):
             raise unknown_challenge()
@@ -220,6 +256,8 @@ async def answer_challenge(
                 continue
             if not compare_digest(shown.encode(), (verification_code or "").encode()):
                 await _fail_if_last(context, challenge)
+                if counted is not None:
+                    await counted(challenge)
                 raise _wrong_code()
         elif verification_code is not None:
             raise _wrong_code()  # nobody was shown one
@@ -245,6 +283,7 @@ async def _judged(
     decision: Decision | Literal["claim"],
     verification_code: str | None,
     now: datetime,
+    counted: Counted | None,
 ) -> tuple[DeviceCredential, User, bytes]:
     """The device that signed, its owner, and what it signed.
 
@@ -269,6 +308,8 @@ async def _judged(
     except SignatureError:
         if found is not None and not is_claim and _is_answerable(challenge, found[0]):
             await _count_attempt(context, challenge)
+            if counted is not None:
+                await counted(challenge)
         raise
     if found is None or not is_current(found[0], now) or not _may_answer(challenge, found[0]):
         raise bad_signature()
@@ -334,7 +375,8 @@ def _asserted(
     """
     from ...app_attest import verify_assertion  # only for those who demand it
 
-    if device.app_attest is None:
+    key = device.app_attest
+    if key is None:
         if policy.require_attestation:  # which was not demanded when it was enrolled
             raise UntrustedError(Code.ATTESTATION_REQUIRED, "the device has no key of App Attest", decision=None)
         return device
@@ -342,8 +384,10 @@ def _asserted(
         if policy.require_assertions:
             raise UntrustedError(Code.ATTESTATION_REQUIRED, "an assertion of App Attest is demanded", decision=None)
         return device
-    count = verify_assertion(assertion, client_data=message, key=device.app_attest)
-    return msgspec.structs.replace(device, app_attest=msgspec.structs.replace(device.app_attest, sign_count=count))
+    if key.app_id not in policy.app_ids or key.environment not in policy.environments:
+        raise VerificationError(Code.APP_ATTEST_INVALID, "the key is of an app that is not ours any more")
+    count = verify_assertion(assertion, client_data=message, key=key)
+    return msgspec.structs.replace(device, app_attest=msgspec.structs.replace(key, sign_count=count))
 
 
 def _wrong_code() -> VerificationError:

@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hmac import compare_digest
+from types import NoneType
 from typing import Any, Final
 
 import msgspec
@@ -281,6 +282,8 @@ async def _waiting(
         ChallengeError: `challenge_unknown`: there is none, or it was started with something else.
     """
     challenge = await found_challenge(context, challenge_id)
+    if not isinstance(binding, (bytes, str, NoneType)):
+        raise unknown_challenge()
     # Without a binding, the user has to be repeated. With one, a user who was not named at the start need not be.
     if (
         challenge.purpose != purpose

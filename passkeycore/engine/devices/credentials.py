@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ...devices import DeviceMethod, check_public_key
+from ...devices import PROTOCOL, DeviceMethod, check_public_key
 from ...errors import (
     CeremonyError,
     Code,
@@ -28,7 +28,7 @@ from ..checks import check_name, check_names, check_text, check_user_id
 from ..records import EventType, User
 from ..repository import Addition
 from .context import DeviceContext, is_current, revised
-from .records import DeviceCredential
+from .records import DeviceChallenge, DeviceCredential
 from .steps import RACES, bad_signature, check_enabled, check_method, checked_bytes, checked_seconds
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ async def enrol_device(
         expires_at=expires_at,
         app_attestation=app_attestation,
     )
-    await store_device(context, device, context.max_devices_per_user)
+    spent_until = device.created_at + context.enrolment_lifetime
+    await store_device(context, device, context.max_devices_per_user, derived_id(token), spent_until)
     return device
 
 
@@ -221,8 +222,8 @@ def judged_device(
     """The device, after every check, once somebody has decided whose it is; nothing is stored. See `enrol_device`."""
     now = context.now()
     check_method(method)
-    if expires_at is not None and expires_at.utcoffset() is None:
-        raise ConfigurationError("a time without its zone", path="expires_at")
+    if expires_at is not None:
+        _check_time(expires_at)
     check_name(name, "name")
     check_name(platform, "platform")
     check_text(push_token, "push_token", longest=_LONGEST_PUSH_TOKEN)
@@ -249,12 +250,24 @@ def judged_device(
     )
 
 
-async def store_device(context: DeviceContext, device: DeviceCredential, limit: int) -> None:
-    """Stores a judged device, of which the user never has more than `limit`.
+async def store_device(
+    context: DeviceContext, device: DeviceCredential, limit: int, enrolment_id: str, spent_until: datetime
+) -> None:
+    """Stores a judged device, of which the user never has more than `limit`, and spends what enrolled it.
+
+    Args:
+        context: The service's.
+        device: As `judged_device` gives it.
+        limit: At least 1.
+        enrolment_id: 43 characters that the token gives. It is kept like a challenge that was answered: a token does
+            not bring back what was removed.
+        spent_until: When the token has expired at the latest.
 
     Raises:
         CredentialExists, LimitReached, CeremonyError: As `enrol_device`.
     """
+    if await context.repository.find_device_challenge(context.realm, enrolment_id) is not None:
+        raise _exists()
     event = context.event(
         EventType.DEVICE_ENROLLED,
         user_id=device.user_id,
@@ -262,6 +275,21 @@ async def store_device(context: DeviceContext, device: DeviceCredential, limit: 
         authenticator_id=device.authenticator_id,
     )
     _check_added(await context.repository.add_device(device, limit, context.stored(event)), limit)
+    now = device.created_at
+    spent = DeviceChallenge(
+        challenge_id=enrolment_id,
+        method=device.method,
+        protocol=PROTOCOL,
+        state="approved",
+        attempts_left=0,
+        created_at=now,
+        expires_at=spent_until,
+        answered_at=now,
+        taken_at=now,
+        realm=context.realm,
+    )
+    # While the device is there, its id, which comes of the token as well, is what is unique.
+    await context.repository.add_device_challenge(spent)
     context.tell(event)
 
 
@@ -314,9 +342,9 @@ async def update_device(
     if push_token is not _UNSET:
         check_text(push_token, "push_token", longest=_LONGEST_PUSH_TOKEN)
         members["push_token"] = push_token
-    if isinstance(expires_at, datetime) and expires_at.utcoffset() is None:
-        raise ConfigurationError("a time without its zone", path="expires_at")
     if expires_at is not _UNSET:
+        if expires_at is not None:
+            _check_time(expires_at)
         members["expires_at"] = expires_at
     for _ in range(RACES):
         devices = await context.repository.list_devices(context.realm, user_id)
@@ -438,7 +466,7 @@ async def remove_expired(context: DeviceContext) -> int:
 
 
 def derived_id(*parts: str) -> str:
-    """An authenticator id that these parts always give: whatever they name is enrolled once. 43 characters."""
+    """43 characters of base64url that these parts always give: whatever they name happens once."""
     return encode_base64url(sha256("\n".join(parts).encode("utf-8", "surrogatepass")).digest())
 
 
@@ -476,15 +504,24 @@ def _attested(
     )
 
 
+def _check_time(at: object) -> None:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise ConfigurationError("a time with its zone", path="expires_at")
+
+
 def _check_added(answer: Addition, limit: int) -> None:
     if answer == "added":
         return
     if answer == "credential_exists":
-        raise CredentialExists(Code.CREDENTIAL_EXISTS, "the key is enrolled already, or the token was used")
+        raise _exists()
     if answer == "limit_reached":
         raise _too_many(limit)
     code = Code.USER_DISABLED if answer == "user_disabled" else Code.USER_NOT_FOUND
     raise CeremonyError(code, "the user is disabled, or not there any more")
+
+
+def _exists() -> CredentialExists:
+    return CredentialExists(Code.CREDENTIAL_EXISTS, "the key is enrolled already, or the token was used")
 
 
 def _too_many(limit: int) -> LimitReached:

@@ -25,6 +25,8 @@ _LONGEST_BYTES: Final = 1024  # of a key or a signature: ten times what any of o
 _LATEST: Final = 2**40  # seconds since 1970: some of the numbers after it can neither be written nor compared
 OPEN: Final = ("pending", "claimed")
 
+RESERVED: Final = "passkeycore/"  # begins every purpose of ours
+
 
 async def found_challenge(context: DeviceContext, challenge_id: str) -> DeviceChallenge:
     """The challenge. Raises ChallengeError where there is none (any more), or `challenge_id` is none of ours."""
@@ -39,6 +41,11 @@ async def found_challenge(context: DeviceContext, challenge_id: str) -> DeviceCh
 def state_of(challenge: DeviceChallenge) -> DeviceChallengeState:
     """How far the challenge has come: its last attempt may be gone before somebody has written that it failed."""
     return "failed" if challenge.state in OPEN and challenge.attempts_left <= 0 else challenge.state
+
+
+def is_reserved(purpose: str | None) -> bool:
+    """Whether a challenge is for something of ours, such as an action: whoever started it answers for it."""
+    return purpose is not None and purpose.startswith(RESERVED)
 
 
 def changed(challenge: DeviceChallenge, **members: object) -> DeviceChallenge:

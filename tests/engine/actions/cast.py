@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from passkeycore.actions import ActionState
 from passkeycore.engine.actions.records import Action
 from passkeycore.engine.actions.tracking import TrackedAction
+from passkeycore.engine.devices.challenges import StartedDeviceChallenge
 from passkeycore.testing import SoftwareDevice, VirtualClient
 from tests.engine.kit import Colour
 
@@ -32,6 +35,12 @@ class Cast:
 
     def reject(self, tracked: TrackedAction) -> None:
         self.stage.answer(self.stage.ask(tracked), self.phone, "reject")
+
+    def mistype(self, started: StartedDeviceChallenge) -> None:
+        """Answers with a code that is not shown."""
+        shown = started.challenge.verification_code
+        other = replace(started.challenge, verification_code="0000" if shown != "0000" else "1111")
+        self.stage.answer(replace(started, challenge=other), self.phone)
 
     def review(self, tracked: TrackedAction, state: ActionState | str) -> Action:
         action = tracked.action

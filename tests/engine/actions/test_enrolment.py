@@ -209,7 +209,7 @@ class TestFurther:
         stage.register()
         stage.enrol()
         tracked = stage.track(scope=[SCOPE])
-        with refused("limit_reached", stage):
+        with refused("limit_reached", stage, but=["device challenges"]):  # where the token is marked as used
             add(stage, tracked.token, "push")
         add(stage, tracked.token, "passkey")
         with refused("limit_reached", stage):
@@ -300,10 +300,17 @@ class TestBinding:
         assert number_of(stage) == 3
         assert add(stage, token, "passkey")
 
+    def test_what_was_removed_does_not_come_back_by_it(self, stage: Stage) -> None:
+        token = stage.track(scope=[SCOPE]).token
+        add(stage, token, "push")
+        stage.devices.remove_device("ada", stage.device_id_of())
+        with refused("credential_exists", stage):
+            add(stage, token, "push")
+
     def test_a_key_is_enrolled_once(self, stage: Stage) -> None:
         add(stage, stage.track().token, "push")
         tracked = stage.track(user_id="eve")
-        with refused("credential_exists", stage, but=["users", "handles"]):
+        with refused("credential_exists", stage, but=["users", "handles", "device challenges"]):
             add(stage, tracked.token, "push")
 
 

@@ -33,15 +33,13 @@ class TestRejection:
         with refused("action_state", stage):
             stage.actions.finish_passkey_challenge(tracked.token, body)
 
-    def test_likewise_where_the_device_answers_to_the_other_service(self, cast: Cast) -> None:
-        """Then the action hears of it as soon as the waiting side asks."""
+    def test_no_answer_passes_the_action_by(self, cast: Cast) -> None:
+        """The devices' service, which knows of no actions, does not take it."""
         stage, tracked = cast.stage, cast.stage.track()
         started = stage.ask(tracked)
-        stage.devices.answer_challenge(started.challenge_id, **answer_of(started, cast.phone, "reject"))
-        assert stage.now(tracked).state is S.CHALLENGE_REQUIRED
-        with refused("challenge_rejected"):
-            stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
-        assert stage.now(tracked).state is S.CHALLENGE_FAILED
+        for decision in ("approve", "reject"):
+            with refused("challenge_unknown", stage):
+                stage.devices.answer_challenge(started.challenge_id, **answer_of(started, cast.phone, decision))
 
     def test_what_waits_for_no_challenge_any_more_stays_as_it_is(self, cast: Cast) -> None:
         stage, tracked = cast.stage, cast.stage.track()
@@ -63,12 +61,14 @@ class TestRejection:
         started = stage.ask(tracked)
         stranger = SoftwareDevice("stranger", domain="example.org", method="push")
         yes = cast.phone.answer(started.challenge_id, "approve", purpose=started.challenge.purpose)
-        for changes in ({"signature": yes}, {"public_key": stranger.public_key}, {"signature": b""}):
-            with refused("signature_invalid", stage, but=["device challenges"]):
+        for changes in ({"signature": yes}, {"signature": b""}):
+            with refused("signature_invalid", stage, attempts=1, but=["device challenges"]):
                 stage.answer(started, cast.phone, "reject", **changes)
         with refused("signature_invalid", stage):
+            stage.answer(started, cast.phone, "reject", public_key=stranger.public_key)
+        with refused("signature_invalid", stage):
             stage.answer(started, stranger, "reject")
-        assert stage.now(tracked) == tracked.action
+        assert stage.now(tracked).state is S.CHALLENGE_REQUIRED
 
     def test_nor_does_one_of_another_question(self, cast: Cast) -> None:
         """A purpose that only looks like that of an action, or is another user's, ends no action."""
@@ -102,6 +102,10 @@ class TestAttempts:
         "a cancel of a device's": lambda cast, tracked: cast.stage.actions.cancel_challenge(
             tracked.token, cast.stage.ask(tracked).challenge_id
         ),
+        "a bad signature of a device": lambda cast, tracked: cast.stage.answer(
+            cast.stage.ask(tracked), cast.phone, signature=b""
+        ),
+        "a wrong code": lambda cast, tracked: cast.mistype(cast.stage.ask(tracked, number_matching=True)),
     }
 
     @staticmethod
@@ -132,7 +136,7 @@ class TestAttempts:
 
     def test_whatever_goes_wrong_counts_together(self, cast: Cast) -> None:
         tracked = cast.stage.track()
-        for number, how in enumerate(self.SPOILS, 1):
+        for number, how in enumerate(list(self.SPOILS)[-5:], 1):
             assert cast.stage.now(tracked).state is S.CHALLENGE_REQUIRED
             self.spoil(cast, tracked, how)
             assert cast.stage.now(tracked).attempts == number
@@ -144,6 +148,14 @@ class TestAttempts:
             self.spoil(cast, tracked, how)
         met = cast.stage.meet(tracked, cast.client)
         assert (met.action.state, met.action.attempts) == (S.CHALLENGE_SUCCEEDED, 4)
+
+    def test_a_record_that_others_changed_every_time_is_nobodys_failure(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        body = stage.signed(tracked, cast.client)
+        stage.before["advance_passkey"] = lambda *_: False
+        with refused("conflict", stage):
+            stage.actions.finish_passkey_challenge(tracked.token, body)
+        assert stage.now(tracked) == tracked.action
 
     def test_how_many_is_a_setting(self, colour: Colour) -> None:
         cast = Cast(colour, actions={"max_attempts": 1})

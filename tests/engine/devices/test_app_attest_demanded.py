@@ -245,6 +245,19 @@ class TestAnswers:
         answering.assert_with()
         assert answering.stage.act().device.app_attest.sign_count == 7
 
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            AppAttestPolicy(app_ids=("A1B2C3D4E5.org.example.other",)),
+            AppAttestPolicy(app_ids=(APP.app_id,), environments=("development",)),
+        ],
+    )
+    def test_a_key_of_an_app_that_counts_no_more_answers_nothing(self, colour: Colour, policy: AppAttestPolicy) -> None:
+        """What counted when it was enrolled does not decide."""
+        answering = Answering(colour, app_attest=policy)
+        with refused("app_attest_invalid", answering.stage.devices):
+            answering.stage.act()
+
     def test_a_wrong_code_is_an_attempt_and_spends_no_assertion(self, colour: Colour) -> None:
         answering = Answering(colour, "answer with a code")
         stage = answering.stage

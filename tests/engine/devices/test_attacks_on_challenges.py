@@ -81,6 +81,7 @@ def _without_binding(stage: Stage) -> None:
     del stage.asks["binding"]
 
 
+_OURS: Final = PAY | {"purpose": "passkeycore/action transfer"}
 _IDS: Final[dict[str, Any]] = {
     "another id": "A" * 43,
     "an empty id": "",
@@ -179,6 +180,8 @@ ATTACKS: Final[list[Attack]] = [
     Attack("answer", "a user who is somebody else now", _UNKNOWN, user_made_anew),
     Attack("poll", "a user who is somebody else now", _UNKNOWN, user_made_anew),
     # How far the challenge has come.
+    Attack("answer", "a challenge of an action's", _UNKNOWN, another_challenge(_OURS)),
+    Attack("answer", "a wrong answer to an action's", _UNKNOWN, also(another_challenge(_OURS), signs("claim"))),
     *(Attack(flow, "too late", "challenge_expired", later(minutes=5)) for flow in (*_ANSWERS, "poll")),
     Attack("claim", "too late", _UNKNOWN, later(minutes=5)),
     *(Attack(flow, "once more", _UNKNOWN, done_before) for flow in (*_ANSWERS, "claim", "poll")),
@@ -207,6 +210,8 @@ ATTACKS: Final[list[Attack]] = [
             ("no purpose", asks(purpose=None)),
             ("another user", asks(user_id="eve")),
             ("a user that is none", asks(user_id=7)),
+            ("a binding that is none", asks(binding=7)),
+            ("a list as the binding", asks(binding=["session"])),
             ("a removed device", device_removed),
             ("an expired device", device_expired),
             ("the device, enrolled anew", device_enrolled_anew),

@@ -102,6 +102,16 @@ def _token_used_for_another_key(stage: Stage) -> None:
     )
 
 
+def _used_and_removed(stage: Stage) -> None:
+    stage.devices.remove_device("ada", stage.act().authenticator_id)
+
+
+def _used_for_another_and_removed(stage: Stage) -> None:
+    """A stolen phone was removed, and the thief has found its token."""
+    _token_used_for_another_key(stage)
+    stage.devices.remove_device("ada", device_of(stage.devices, STRANGER).authenticator_id)
+
+
 def _enrolled_for(owner: Any) -> Change:
     def change(stage: Stage) -> None:
         enrol(stage.devices, stage.signer, owner)
@@ -222,6 +232,10 @@ ATTACKS: Final[list[Attack]] = [
     Attack("enrol", "signed for another token", _BAD, _signed_for_another_token),
     Attack("enrol", "a token that was used for another key", "credential_exists", _token_used_for_another_key),
     Attack("enrol", "a token that was used for this key", "credential_exists", done_before),
+    *(
+        Attack("enrol", f"a token that was used, after the removal of {name}", "credential_exists", change)
+        for name, change in (("this key", _used_and_removed), ("another key", _used_for_another_and_removed))
+    ),
     Attack("enrol", "signed for another key", _BAD, says(public_key=TABLET.public_key)),
     Attack("enrol", "no signature, which is how other apps enrol", _BAD, instead_of_signature(None)),
     Attack("enrol", "a key that is the user's for this method", "credential_exists", _enrolled_for(ADA)),
@@ -234,7 +248,10 @@ ATTACKS: Final[list[Attack]] = [
         for member in ("name", "platform")
         for name, value in _NO_NAMES.items()
     ),
-    Attack("enrol", "a time without its zone", "configuration_invalid", asks(expires_at=NOW.replace(tzinfo=None))),
+    *(
+        Attack("enrol", f"an end that is {name}", "configuration_invalid", asks(expires_at=value))
+        for name, value in (("without its zone", NOW.replace(tzinfo=None)), ("a text", "2030-01-01"), ("zero", 0))
+    ),
 ]
 
 

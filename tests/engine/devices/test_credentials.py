@@ -102,6 +102,8 @@ class TestUpdate:
             ({"push_token": 4097 * "x"}, "name_invalid"),
             ({"push_token": 7}, "name_invalid"),
             ({"expires_at": datetime(2030, 1, 1)}, "configuration_invalid"),  # noqa: DTZ001
+            ({"expires_at": "2030-01-01"}, "configuration_invalid"),
+            ({"expires_at": 0}, "configuration_invalid"),
         ],
     )
     def test_what_cannot_be_stored_is_refused(self, colour: Colour, members: Any, code: str) -> None:
@@ -286,6 +288,8 @@ def test_expired_challenges_are_removed_now_and_then(colour: Colour) -> None:
     devices.clock.move(minutes=5)
     assert devices.remove_expired() == 0
     devices.clock.move(minutes=2)
+    assert devices.remove_expired() == 1, "but not what remembers that the enrolment's token was used"
+    devices.clock.move(minutes=5)
     assert devices.remove_expired() == 1
     assert devices.stored()["device challenges"] == {}
 

@@ -168,6 +168,10 @@ class TestAnswer:
         for device in (PHONE, TABLET):
             assert answer(devices, device, devices.start_challenge(**PAY)).device.public_key == device.public_key
 
+    @pytest.mark.parametrize("purpose", [None, "", "passkeycore", "Passkeycore/", " passkeycore/", "x passkeycore/x"])
+    def test_only_purposes_that_begin_as_ours_are_kept_for_actions(self, devices: Engine, purpose: str | None) -> None:
+        assert answer(devices, PHONE, devices.start_challenge(**PAY | {"purpose": purpose}))
+
     def test_the_last_second_counts(self, colour: Colour) -> None:
         stage = staged(colour, "answer")
         stage.devices.clock.move(seconds=299.999)

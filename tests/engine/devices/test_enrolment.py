@@ -134,6 +134,37 @@ class TestStart:
         assert caught.value.path == "tokens"
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_spent_token_is_no_challenge(colour: Colour, is_there: bool) -> None:
+    """It is kept among the challenges; nobody can answer it, or get an approval of it."""
+    stage = staged(colour, "enrol")
+    made = stage.act()
+    ((_, id),) = stage.devices.stored()["device challenges"]
+    if not is_there:
+        stage.devices.remove_device("ada", made.authenticator_id)
+    for asked in ({}, {"user_id": "ada"}):
+        for verb in ("poll_challenge", "challenge_state", "cancel_challenge"):
+            with refused("challenge_unknown", stage.devices):
+                getattr(stage.devices, verb)(id, **asked)
+    signature = stage.signer.answer(id, "approve")
+    with refused("challenge_unknown" if is_there else "signature_invalid", stage.devices):
+        stage.devices.answer_challenge(id, public_key=stage.signer.public_key, signature=signature, decision="approve")
+
+
+def test_a_token_is_kept_as_spent_until_it_has_expired(colour: Colour) -> None:
+    stage = staged(colour, "enrol", enrolment_lifetime_s=86_400)
+    stage.devices.clock.move(hours=23)
+    stage.devices.remove_device("ada", stage.act().authenticator_id)
+    for _ in range(3):
+        stage.devices.remove_expired()
+        with refused("credential_exists", stage.devices):
+            stage.act()
+        stage.devices.clock.move(minutes=19)
+    stage.devices.clock.move(minutes=3)
+    with refused("token_expired", stage.devices):
+        stage.act()
+
+
 class TestLimit:
     """`max_devices_per_user`, of all methods together, expired or not."""
 

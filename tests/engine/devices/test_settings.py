@@ -117,7 +117,7 @@ FLOWS: dict[str, Callable[..., Any]] = {
     for name, flow in vars(module).items()
     if inspect.iscoroutinefunction(flow) and not name.startswith("_") and flow.__module__ == module.__name__
 }
-_INSIDE = {"ensure_user", "judge_device", "store_device"}  # for the enrolment by an action
+_INSIDE = {"ensure_user", "judge_device", "store_device", "take_answer"}  # for actions
 
 
 @pytest.mark.parametrize("kind", [DeviceService, AsyncDeviceService])
