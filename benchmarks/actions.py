@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from passkeycore.engine.actions.service import ActionService
 from passkeycore.engine.actions.tracking import Client
@@ -191,7 +191,8 @@ def floor(execute: Callable[..., Any], statements: Sequence[Statement]) -> Call:
 
 def _with_key(parameters: Any, key: str) -> Any:
     if isinstance(parameters, Mapping):
-        return {name: key if value == _KEY else value for name, value in parameters.items()}
+        named = cast("Mapping[str, Any]", parameters)
+        return {name: key if value == _KEY else value for name, value in named.items()}
     return tuple(key if value == _KEY else value for value in parameters)
 
 
