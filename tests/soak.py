@@ -1,9 +1,10 @@
-"""Long runs, too long for every change: ``python -m tests.soak crash --kills 200``.
+"""Long runs, too long for every change: ``python -m tests.soak crash --kills 200``, ``… machine --minutes 20``.
 
-Each prints a line of figures for every database and ends with 1 when a rule was broken.
+Each prints lines of figures and ends with 1 when a rule was broken.
 """
 
 import argparse
+import secrets
 import sys
 import tempfile
 import time
@@ -18,6 +19,8 @@ from tests.crash.verdict import Verdict
 
 _KILLS: Final = 200
 _SERVER_EVERY: Final = 10
+_MINUTES: Final = 20
+_HISTORIES: Final = 500  # from one seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     crash.add_argument("--directory", type=Path, metavar="DIR", help="where SQLite's file is (a temporary directory)")
     crash.set_defaults(run=_crash)
+    machine = commands.add_parser("machine", help="random histories on memory and SQLite at once, beside a model")
+    machine.add_argument(
+        "--minutes", type=float, default=_MINUTES, metavar="N", help=f"how long, at least ({_MINUTES})"
+    )
+    machine.add_argument("--seed", type=int, metavar="N", help="of the first histories (a random one)")
+    machine.add_argument("--steps", type=_positive, metavar="N", help="of each history, at most (as in CI)")
+    machine.set_defaults(run=_machine)
     given = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], bool] = given.run
     return 0 if run(given) else 1
@@ -55,6 +65,31 @@ def _server_crash(server: Server, given: argparse.Namespace, number: int) -> Cra
     if left:
         return None
     return server.crash if turn % 2 else server.kill
+
+
+def _machine(given: argparse.Namespace) -> bool:
+    from tests.state_machine.machine import STEPS, Machine, play  # Hypothesis, for those who play
+
+    began, first = time.monotonic(), secrets.randbits(32) if given.seed is None else given.seed
+    seeds = 0
+    good = True
+    while good and time.monotonic() - began < given.minutes * 60:
+        try:
+            play(_HISTORIES, begin=first + seeds, steps=given.steps or STEPS)
+        except AssertionError as violation:
+            print(f"machine: VIOLATION with --seed {first + seeds}: {violation}", flush=True)
+            print(*getattr(violation, "__notes__", ()), sep="\n", flush=True)
+            good = False
+        seeds += 1
+    accepted = sum(number for (_, code), number in Machine.tally.items() if code is None)
+    print(
+        f"machine: {Machine.played['histories']} histories from {seeds} seeds, the first {first}; "
+        f"{Machine.tally.total()} calls, each on both storages: {accepted} accepted, "
+        f"{Machine.tally.total() - accepted} refused, {len(Machine.tally)} kinds of answers; "
+        f"{Machine.played['races']} races; {0 if good else 1} violations; {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    return good
 
 
 def reported(name: str, crashes: Iterable[Verdict]) -> bool:

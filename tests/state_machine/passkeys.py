@@ -1,15 +1,12 @@
 """Steps about users and their passkeys: registering, signing in, removing, disabling."""
 
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 
-from .model import MAX_PASSKEYS, Ceremony, Codes, Deed, Key, Person, Token
+from .model import MAX_PASSKEYS, Ceremony, Codes, Key, Person, Token
 from .play import Play, Step
 from .twins import Answer, Call
-
-CEREMONY_LIFETIME: Final = timedelta(minutes=5)
 
 
 class PasskeySteps(Play):
@@ -74,7 +71,7 @@ class PasskeySteps(Play):
 
         def judge(answer: Answer) -> None:
             fits = named == begun and ceremony.token is None
-            self._judge_registration(answer, realm, ceremony, set(), fits, "limit_reached")
+            self._judge_registration(answer, realm, ceremony, set(), fits)
 
         return Step(Call(realm, "passkeys", "finish_registration", [ceremony.body], named), judge)
 
@@ -82,7 +79,7 @@ class PasskeySteps(Play):
         def judge(answer: Answer) -> None:
             gate = self.world.wrong_with_enroller(realm, token, self.now)
             fits = ceremony.token is token
-            self._judge_registration(answer, realm, ceremony, gate, fits, "limit_reached")
+            self._judge_registration(answer, realm, ceremony, gate, fits)
 
         return Step(Call(realm, "actions", "finish_passkey_enrolment", [token.text, ceremony.body]), judge)
 
@@ -203,9 +200,7 @@ class PasskeySteps(Play):
             )
         )
 
-    def _judge_registration(
-        self, answer: Answer, realm: str, ceremony: Ceremony, gate: Codes, fits: bool, full: str
-    ) -> None:
+    def _judge_registration(self, answer: Answer, realm: str, ceremony: Ceremony, gate: Codes, fits: bool) -> None:
         owner = ceremony.person
         wrong: Codes = set()
         if ceremony.realm != realm or ceremony.spent or not fits:
@@ -215,7 +210,7 @@ class PasskeySteps(Play):
                 wrong.add("challenge_expired")
             wrong |= self.world.wrong_with_owner(owner)
             if len(self.world.keys_of(owner)) >= MAX_PASSKEYS:
-                wrong.add(full)
+                wrong.add("limit_reached")
         refused = self.judged(answer, gate, wrong)
         if refused != 0:
             self.spend(realm, ceremony)
@@ -225,8 +220,3 @@ class PasskeySteps(Play):
             assert (passkey.realm, passkey.user_id) == (owner.realm, owner.user_id)
             name = self.fresh("passkey")
             self.world.keys.append(Key(owner, passkey.credential_id, name, ceremony.client))
-
-
-def names_of(deed: Deed) -> tuple[str, str, str, str]:
-    """What the action is kept under."""
-    return deed.realm, deed.user_id, deed.word, deed.key

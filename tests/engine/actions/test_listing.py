@@ -87,6 +87,7 @@ def test_other_realms_are_not_listed(five: Stage) -> None:
         ("configuration_invalid", "which", {"which": ActionFilter(until=datetime(2026, 1, 1))}),  # noqa: DTZ001
         ("user_id_invalid", "user_id", {"which": ActionFilter(user_id="a\0")}),
         ("action_invalid", "action", {"which": ActionFilter(actions=("pay", "\0"))}),
+        ("action_invalid", "which.states", {"which": ActionFilter(states=("PAID",))}),  # type: ignore[arg-type]
         ("cursor_invalid", "cursor", {"cursor": 7}),
         ("cursor_invalid", None, {"cursor": "nonsense"}),
     ],

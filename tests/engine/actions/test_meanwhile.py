@@ -264,6 +264,20 @@ class TestBetweenLookAndUse:
         with refused("token_invalid", stage):
             stage.actions.start_passkey_enrolment(met.token)
 
+    def test_what_is_removed_while_a_success_is_used_up_ends_it(self, cast: Cast) -> None:
+        """It was there when it was looked at, and not when it counted: then nothing is proven, and it is used up."""
+        stage = cast.stage
+        met = stage.meet(stage.track(), cast.client)
+
+        def remove(*_: object) -> None:
+            stage.before.clear()
+            stage.memory.remove_passkeys("", "ada", None)
+
+        stage.before["replace_action"] = remove
+        with refused("token_invalid"):
+            stage.validate(met, consume=True)
+        assert stage.now(met.action).consumed_at == NOW
+
     def test_of_two_who_track_one_time_both_have_the_one_that_is_stored(self, cast: Cast) -> None:
         stage = cast.stage
         other = Stage("sync", memory=stage.memory, clock=stage.clock, seed="other")

@@ -244,6 +244,7 @@ _SIGNATURES: Final[dict[str, tuple[str, Any]]] = {
     "raw instead of DER": ("signature_invalid", bytes(range(64))),
     "longer than any": ("signature_invalid", bytes(73)),
     "another key's": ("signature_invalid", STRANGER.sign(b"x")),
+    "as long as any input": ("signature_invalid", bytes(1024)),
     "longer than any input": ("too_large", bytes(1025)),
     "a text": ("too_large", "MEUCIQ"),
 }

@@ -124,6 +124,19 @@ def world(request: pytest.FixtureRequest, how: str) -> Iterator[World]:
     repository.close()
 
 
+@pytest.mark.parametrize("id", ["A" * 42 + "\0", "A" * 42 + "\ud800", "", None, 7])
+def test_an_id_that_no_database_holds_is_unknown(world: World, id: Any) -> None:
+    """It must not end in a driver's error."""
+    world.enrol(CAMERA)
+    key = {"public_key": CAMERA.public_key, "signature": b"x"}
+    calls: list[Any] = [
+        ("poll_challenge", (id,), {"user_id": "ada"}),
+        ("claim_challenge", (id,), key),
+        ("answer_challenge", (id,), key | {"decision": "approve"}),
+    ]
+    assert world.together(calls) == {"challenge_unknown": 3}
+
+
 def test_of_eight_answers_one_counts(world: World) -> None:
     for device in (PHONE, TABLET):
         world.enrol(device)
