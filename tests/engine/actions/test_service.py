@@ -112,6 +112,9 @@ def test_actions_may_be_kept_elsewhere_than_passkeys_and_devices(colour: Colour)
     met = stage.meet(stage.track(), stage.register())
     assert stage.validate(met).state is ActionState.CHALLENGE_SUCCEEDED
     assert (len(stage.all_actions()), len(elsewhere._actions)) == (0, 1)
+    stage.passkeys.remove_user("ada")
+    with refused("token_invalid"):
+        stage.validate(met)
 
 
 def test_the_defaults_are_the_systems_clock_and_randomness(colour: Colour) -> None:

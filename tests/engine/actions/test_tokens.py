@@ -121,6 +121,12 @@ class TestOfSuccess:
         with refused("token_expired", stage):
             stage.validate(met)
 
+    @pytest.mark.parametrize("call", ["start_passkey_challenge", "finish_passkey_challenge", "cancel_challenge"])
+    def test_it_begins_nothing(self, stage: Stage, client: VirtualClient, call: str) -> None:
+        met = stage.meet(stage.track("look"), client)
+        with refused("token_invalid", stage):
+            CALLS[call](stage, met.token)
+
     def test_a_device_earns_one_as_well(self, stage: Stage, phone: SoftwareDevice) -> None:
         met = stage.approve(stage.track(), phone)
         assert stage.validate(met, consume=True).method == "push"
