@@ -32,7 +32,7 @@ _FLOOR: Final = "ES256 floor"
 _PURE: Final = "verify_answer"
 _FLOW: Final = "answer_challenge"
 _DOMAIN: Final = "example.org"
-_PURPOSE: Final = "passkeycore/action 3:ada8:transfer32:0123456789abcdef0123456789abcdef"
+_PURPOSE: Final = "transfer:0123456789abcdef0123456789abcdef"
 _CONTENT: Final = "Pay 42.00 EUR to Bob, DE89 3704 0044 0532 0130 00"
 _DIGESTS: Final = (digest_of(_PURPOSE), "", digest_of(_CONTENT))
 _NOW: Final = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)

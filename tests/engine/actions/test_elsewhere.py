@@ -174,6 +174,8 @@ class TestDevices:
         phone = eve[1] if asked["user_id"] == "eve" else cast.phone
         if asked["user_id"] is None:
             phone = stage.enrol("eve", method="in-app")
+        with refused("challenge_unknown", stage):
+            stage.actions.cancel_challenge(tracked.token, started.challenge_id)
         stage.answer(started, phone)
         with refused("challenge_unknown", stage):
             stage.actions.finish_device_challenge(tracked.token, started.challenge_id)

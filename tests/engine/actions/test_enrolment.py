@@ -205,15 +205,19 @@ class TestFurther:
             add(stage, token, kind)
 
     def test_limits_hold(self, colour: Colour) -> None:
-        stage = Stage(colour, passkeys={"max_passkeys_per_user": 2}, devices={"max_devices_per_user": 1})
+        stage = Stage(colour, passkeys={"max_passkeys_per_user": 2}, devices={"max_devices_per_user": 2})
         stage.register()
         stage.enrol()
+        stage.enrol(seed="another")
         tracked = stage.track(scope=[SCOPE])
         with refused("limit_reached", stage, but=["device challenges"]):  # where the token is marked as used
             add(stage, tracked.token, "push")
+        start = stage.actions.start_passkey_enrolment(tracked.token)
         add(stage, tracked.token, "passkey")
         with refused("limit_reached", stage):
             add(stage, tracked.token, "passkey")
+        with refused("limit_reached", stage):
+            stage.actions.finish_passkey_enrolment(tracked.token, browser("late").create(start.to_dict()))
 
     def test_passkeys_that_the_user_has_are_excluded(self, stage: Stage) -> None:
         client = stage.register()

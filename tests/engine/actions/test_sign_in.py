@@ -28,7 +28,8 @@ RULES: Final = ActionRules(
                     allowed_methods=("push",),
                 ),
             )
-        )
+        ),
+        "never": ActionSettings(default=Outcome.BLOCK, allowed_methods=("push",)),
     }
 )
 KNOWN: Final = Client(ip_address="192.0.2.1", user_agent="Browser", device_id="laptop")
@@ -137,6 +138,12 @@ class TestRules:
             sign_in(stage, kind, client=kiosk)
         (action,) = stage.all_actions().values()
         assert (action.state, action.method) == (ActionState.CHALLENGE_REQUIRED, None)
+
+    def test_what_they_block_is_blocked_by_whatever_method(self, stage: Stage) -> None:
+        client = stage.register()
+        start = stage.actions.start_passkey_sign_in("never", binding="s")
+        with refused("action_state"):
+            stage.actions.finish_passkey_sign_in("never", client.get(start.to_dict()), binding="s")
 
 
 class TestRefused:
