@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from passkeycore.engine.actions.service import ActionService
-from passkeycore.engine.actions.tracking import Client
+from passkeycore.engine.actions.tracking import ClientInfo
 from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 from passkeycore.tokens import Tokens
@@ -35,7 +35,9 @@ _LEAD_IN: Final = 3
 _ACTION: Final = "transfer"
 _KEY: Final = "recorded"
 _TOKENS: Final = Tokens(["a secret of the benchmarks, 32 bytes or more"])
-_CLIENT: Final = Client(ip_address="192.0.2.7", user_agent="Mozilla/5.0", device_id="a cookie", custom={"amount": 100})
+_CLIENT: Final = ClientInfo(
+    ip_address="192.0.2.7", user_agent="Mozilla/5.0", device_id="a cookie", custom={"amount": 100}
+)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ last, in UTF-8:
 Nothing that matters is left out, so that a signature is good for one decision on one question alone. Texts of free
 form stand there as digests: base64url, without padding, of the SHA-256 of their UTF-8.
 
-`COMPATIBLE` is what apps sign that were built for another service: the challenge's id alone, whatever the decision.
-There nothing but the server's state tells an approval from a rejection; see `CompatibleVerifier`.
+`CHALLENGE_ID_PROTOCOL` is what apps sign that were built for another service: the challenge's id alone, whatever the
+decision. There nothing but the server's state tells an approval from a rejection; see `ChallengeIdVerifier`.
 """
 
 from datetime import datetime
@@ -33,8 +33,9 @@ DeviceProtocol: TypeAlias = Literal["passkeycore-device-1", "challenge-id"]
 Decision: TypeAlias = Literal["approve", "reject"]
 
 DEVICE_METHODS: Final[tuple[DeviceMethod, ...]] = get_args(DeviceMethod)
+DEVICE_PROTOCOLS: Final[tuple[DeviceProtocol, ...]] = get_args(DeviceProtocol)
 PROTOCOL: Final[DeviceProtocol] = "passkeycore-device-1"
-COMPATIBLE: Final[DeviceProtocol] = "challenge-id"
+CHALLENGE_ID_PROTOCOL: Final[DeviceProtocol] = "challenge-id"
 
 # DER of a SubjectPublicKeyInfo for an uncompressed point of P-256, before the point (RFC 5480, section 2).
 _SPKI_HEAD: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200" + "04")
@@ -191,7 +192,7 @@ class SignedVerifier:
         return message
 
 
-class CompatibleVerifier:
+class ChallengeIdVerifier:
     """Judges what apps sign that were built for another service: only for a wire dialect that speaks to those.
 
     The signature covers the challenge's id and nothing else: not the decision, not the code, not even whether it is a

@@ -23,6 +23,8 @@ Any other exception out of ``parse`` or ``verify``, for any input whatsoever, is
 raises passes through as it is: it is no verdict.
 """
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -133,6 +135,7 @@ class Code(StrEnum):
 
 _SHOWN_LENGTH = 200
 _SPEC = "https://www.w3.org/TR/webauthn-3/"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def show(value: object) -> str:
@@ -329,3 +332,14 @@ class TokenError(PasskeyError):
 
     public_message = "The link or code is not valid any more."
     http_status = 403
+
+
+def show_path(path: Sequence[str | int]) -> str:
+    """Where something stands, in one line, such as ``actions.transfer.rules[0].when``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + (part if _PLAIN_NAME.fullmatch(part) else show(part[:64]))
+    return text

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 from cryptography.exceptions import InvalidSignature
 
-from benchmarks import actions, devices, engine, repositories, scale
+from benchmarks import actions, devices, engine, measure, repositories, scale
 from benchmarks.__main__ import DEFAULT, main
 from benchmarks.cases import (
     ALGORITHMS,
@@ -181,12 +181,12 @@ class TestDevices:
 
 class TestActions:
     def test_the_floor_sends_what_a_call_of_ours_sends(self, tmp_path: Path) -> None:
-        """It reads the account and inserts an action, then reads an action and the account; each time a new action."""
+        """It reads account and devices and inserts an action, then reads an action and the account; each time anew."""
         url = f"sqlite:///{tmp_path / 'actions.db'}"
         other = f"sqlite:///{tmp_path / 'other.db'}"
         SQLRepository(other, create=True).close()
         sent = [statement.split()[0] for statement, _ in actions.recorded(other)]
-        assert sent == ["SELECT", "INSERT", "SELECT", "SELECT"]
+        assert sent == ["SELECT", "SELECT", "INSERT", "SELECT", "SELECT"]
         with actions.sqlite_place(tmp_path) as place:
             assert place.floor is not None
             repository = SQLRepository(url)
@@ -233,6 +233,12 @@ class TestMeasure:
 
 
 class TestCommand:
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the figures would be is nobody's business here, so none need be good ones."""
+        monkeypatch.setattr(measure, "_WARM_UP", 0)
+        monkeypatch.setattr(repositories, "_EACH", 2)
+
     @pytest.mark.parametrize("section", SECTIONS)
     def test_each_section_reports(self, section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         written = tmp_path / "figures.json"

@@ -14,7 +14,7 @@ from passkeycore.cli import _WELL_KNOWN_NAMES
 from passkeycore.config.well_known import NAMES
 from passkeycore.well_known import to_bytes
 from tests.command import Run, command
-from tests.test_cli_mds import Answer, Server, redirect
+from tests.https import Answer, Server, redirect
 from tests.test_well_known import ANDROID, APPLE, ENDPOINTS, GOOD, IOS, ONE, RELATED, SIX, TWO
 
 OPTIONS: Final = (

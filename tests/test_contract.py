@@ -17,12 +17,12 @@ from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryReposit
 from passkeycore.testing.contract import (
     ActionContract,
     ActionEventContract,
-    ActionRollbackContract,
+    ActionEventRollbackContract,
     CeremonyContract,
     ContractError,
     DeviceContract,
     DeviceEventContract,
-    DeviceRollbackContract,
+    DeviceEventRollbackContract,
     EventContract,
     OutboxContract,
     OutboxRollbackContract,
@@ -30,7 +30,7 @@ from passkeycore.testing.contract import (
     SpentContract,
     SpentRollbackContract,
 )
-from tests.broken_repositories import actions, devices, outbox
+from tests.broken_repositories import actions, devices, histories, outbox
 from tests.broken_repositories import passkeys as broken
 
 Factory = Callable[[], object]
@@ -51,7 +51,9 @@ class Contract(
     """All of it. (Not collected: only classes whose names begin with Test are.)"""
 
 
-class UndoneContract(SpentRollbackContract, DeviceRollbackContract, ActionRollbackContract, OutboxRollbackContract):
+class UndoneContract(
+    SpentRollbackContract, DeviceEventRollbackContract, ActionEventRollbackContract, OutboxRollbackContract
+):
     """All of it within a transaction of the caller's."""
 
 
@@ -204,6 +206,7 @@ MISTAKES: list[tuple[str, Factory]] = [
     ("realms_have_their_own_events", broken.RealmlessEvents),
     *devices.MISTAKES,
     *actions.MISTAKES,
+    *histories.MISTAKES,
     *outbox.MISTAKES,
 ]
 
@@ -271,26 +274,34 @@ def test_what_the_repository_raises_comes_through() -> None:
                 getattr(Contract(), f"test_{rule}")(failing)
 
 
+INDEPENDENT = ("add_device_challenge", "replace_device_challenge", "record_failure")
+
+
 class Joined:
     """A repository of which these tables are in a transaction, made up for memory: they are as before at its end.
 
-    What is independent of the transaction works on them as they were before it.
+    What is `independent` of the transaction works on them as they were before it, and is seen in it, too.
     """
 
-    def __init__(self, repository: MemoryRepository, tables: tuple[str, ...]) -> None:
-        self.repository, self.tables = repository, tables
+    def __init__(
+        self, repository: MemoryRepository, tables: tuple[str, ...], independent: tuple[str, ...] = INDEPENDENT
+    ) -> None:
+        self.repository, self.tables, self.independent = repository, tables, independent
         self.committed = self.kept()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.repository, name)
+        method = getattr(self.repository, name)
 
-    def replace_device_challenge(self, *arguments: Any) -> bool:
-        within = self.kept()
-        self.roll_back()
-        answer = self.repository.replace_device_challenge(*arguments)
-        self.committed = self.kept()
-        self.put(within)
-        return answer
+        def call(*arguments: Any) -> Any:
+            within = self.kept()
+            self.roll_back()
+            answer = method(*arguments)
+            self.committed = self.kept()
+            self.put(within)
+            method(*arguments)
+            return answer
+
+        return call if name in self.independent else method
 
     def kept(self) -> dict[str, Any]:
         return deepcopy({name: getattr(self.repository, name) for name in self.tables})
@@ -319,16 +330,19 @@ class AsyncJoined:
 
 
 @contextmanager
-def restored(repository: MemoryRepository, tables: tuple[str, ...]) -> Generator[Joined]:
+def restored(
+    repository: MemoryRepository, tables: tuple[str, ...], independent: tuple[str, ...] = INDEPENDENT
+) -> Generator[Joined]:
     """A transaction of these tables, which is rolled back."""
-    joined = Joined(repository, tables)
+    joined = Joined(repository, tables, independent)
     yield joined
     joined.roll_back()
 
 
 USERS = ("_users", "_owners", "_handles", "_device_owners", "_device_ids")
+CHALLENGES = ("_device_challenges", "_asked")
 ACTIONS = ("_actions", "_pasts")
-TABLES = (*USERS, *ACTIONS, "_events", "_outbox")
+TABLES = (*USERS, *CHALLENGES, *ACTIONS, "_events", "_outbox")
 
 
 class TestRollbackOfMemory(UndoneContract):
@@ -364,12 +378,14 @@ UNDONE: list[tuple[str, tuple[str, ...]]] = [
     ("a_rollback_undoes_every_change", ()),
     ("a_rollback_undoes_every_change", ("_users",)),
     ("a_rollback_undoes_every_change", ("_owners",)),
-    ("an_answered_challenge_stays_answered", (*TABLES, "_device_challenges", "_asked")),
     ("an_answered_challenge_stays_answered", ()),
     ("a_rollback_undoes_every_change_of_a_device", ()),
     ("a_rollback_undoes_every_change_of_a_device", without("_users")),
     ("a_rollback_undoes_every_change_of_a_device", without("_device_ids")),
     ("a_rollback_undoes_every_change_of_an_action", without(*ACTIONS)),
+    ("the_events_of_a_challenge_outlast_a_rollback", without("_events")),
+    ("a_failure_outlasts_a_rollback", without(*ACTIONS)),
+    ("the_event_of_a_failure_outlasts_a_rollback", without("_events")),
     ("an_event_waits_only_when_it_is_stored", without("_outbox")),
 ]
 
@@ -382,22 +398,57 @@ def test_the_contract_finds_rollbacks_of_too_much_or_too_little(rule: str, table
         getattr(contract, f"test_{rule}")(MemoryRepository(outbox=True))
 
 
-def test_what_answers_within_a_rollback_is_found_out() -> None:
-    """Where the device that answered goes back, although the challenge stays, the contract says so."""
+@pytest.mark.parametrize(
+    ("rule", "dependent", "tables", "seen"),
+    [
+        ("an_answered_challenge_stays_answered", "add_device_challenge", TABLES, "the challenge added"),
+        ("an_answered_challenge_stays_answered", "replace_device_challenge", TABLES, "the challenge answered"),
+        ("an_answered_challenge_stays_answered", "replace_device_challenge", without(*CHALLENGES), "the devices"),
+        ("the_events_of_a_challenge_outlast_a_rollback", "add_device_challenge", TABLES, "the answer is False"),
+        ("the_events_of_a_challenge_outlast_a_rollback", "replace_device_challenge", TABLES, "the events"),
+        ("a_failure_outlasts_a_rollback", "record_failure", TABLES, "the action after the rollback"),
+        ("the_event_of_a_failure_outlasts_a_rollback", "record_failure", TABLES, "the events"),
+    ],
+)
+def test_what_should_not_join_the_transaction_is_found_out(
+    rule: str, dependent: str, tables: tuple[str, ...], seen: str
+) -> None:
+    """Where a device that answered goes back, although its challenge stays, or a failure does, the contract says so."""
 
     class Dependent(TestRollbackOfMemory):
         def rolled_back(self, repository: MemoryRepository, /) -> AbstractContextManager[Joined]:
-            return undone(repository)
+            return restored(repository, tables, tuple(name for name in INDEPENDENT if name != dependent))
 
-    @contextmanager
-    def undone(repository: MemoryRepository) -> Generator[Joined]:
-        joined = Joined(repository, TABLES)
-        before = joined.kept()
-        yield joined
-        joined.put(before)
+    with pytest.raises(ContractError, match=seen):
+        getattr(Dependent(), f"test_{rule}")(MemoryRepository(outbox=True))
 
-    with pytest.raises(ContractError, match="the devices"):
-        Dependent().test_an_answered_challenge_stays_answered(MemoryRepository(outbox=True))
+
+@pytest.mark.parametrize(
+    "rule", ["the_events_of_a_challenge_outlast_a_rollback", "the_event_of_a_failure_outlasts_a_rollback"]
+)
+def test_an_event_that_joins_the_transaction_is_found_out(rule: str) -> None:
+    """Where what should last does, and its event goes back, the contract says so."""
+
+    class Reporting(Joined):
+        def __getattr__(self, name: str) -> Any:
+            method = super().__getattr__(name)
+
+            def call(*arguments: Any) -> Any:
+                answer = method(*arguments[:-1], None)
+                self.repository.add_event(arguments[-1])
+                return answer
+
+            return call if name in self.independent else method
+
+    class Dependent(TestRollbackOfMemory):
+        @contextmanager
+        def rolled_back(self, repository: MemoryRepository, /) -> Generator[Joined]:
+            joined = Reporting(repository, TABLES)
+            yield joined
+            joined.roll_back()
+
+    with pytest.raises(ContractError, match="the events"):
+        getattr(Dependent(), f"test_{rule}")(MemoryRepository(outbox=True))
 
 
 def test_a_context_manager_is_opened_and_closed_once() -> None:

@@ -30,9 +30,9 @@ for name in ("aiosqlite", "httpx", "starlette", "uvicorn"):
 import httpx  # noqa: E402
 
 from passkeycore.repositories.sql import AsyncSQLRepository  # noqa: E402
-from passkeycore.server import demo, sessions  # noqa: E402
-from passkeycore.server.demo import ACCOUNT_ROUTES, WEBAUTHN_ROUTES, demo_app  # noqa: E402
-from passkeycore.server.sessions import COOKIE  # noqa: E402
+from passkeycore.server.demo import ACCOUNT_ROUTES, WEBAUTHN_ROUTES, demo_app, sessions  # noqa: E402
+from passkeycore.server.demo import app as demo  # noqa: E402
+from passkeycore.server.demo.sessions import COOKIE  # noqa: E402
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[1]

@@ -28,6 +28,7 @@ from passkeycore.testing.contract.actions.samples import action, later, named
 from passkeycore.testing.contract.devices.samples import answered, challenge, device
 from passkeycore.testing.contract.samples import BEGUN, LIFETIME, NOW, ceremony, event, passkey, user
 
+S = ActionState
 MINUTE = timedelta(minutes=1)
 INSTANT = timedelta(microseconds=1)
 
@@ -90,7 +91,7 @@ def test_every_bound_counts(kind: type[MemoryRepository] | type[AsyncMemoryRepos
     made = kind(**said)
     memory = made if isinstance(made, MemoryRepository) else made.memory
     assert memory._bounds == bounds
-    assert memory._keeps_outbox
+    assert memory.keeps_outbox
 
 
 def test_the_oldest_ceremony_makes_room() -> None:
@@ -136,7 +137,7 @@ def test_what_expired_is_removed_in_steps_to_the_end() -> None:
     for number in range(count):
         repository.add_ceremony(ceremony("", BEGUN + number % 3 * INSTANT * 400_000))
         repository.spend("", number.to_bytes(32), BEGUN + LIFETIME)
-        repository.add_device_challenge(challenge("", BEGUN + number % 3 * INSTANT * 400_000))
+        repository.add_device_challenge(challenge("", BEGUN + number % 3 * INSTANT * 400_000), None)
     live = ceremony("", BEGUN + MINUTE)
     repository.add_ceremony(live)
     assert repository.remove_expired(BEGUN + LIFETIME + MINUTE + timedelta(seconds=2)) == 3 * count
@@ -207,7 +208,7 @@ def test_the_oldest_device_challenge_makes_room() -> None:
     repository = MemoryRepository(max_device_challenges=3)
     kept = [challenge("", BEGUN + timedelta(seconds=-number), user_id="ada") for number in range(5)]
     for one in kept:
-        assert repository.add_device_challenge(one)
+        assert repository.add_device_challenge(one, None)
     assert [repository.find_device_challenge("", one.challenge_id) for one in kept] == [None, None, *kept[2:]]
     assert repository.pending_device_challenges("", "ada", BEGUN, 9) == tuple(kept[2:])
 
@@ -219,7 +220,7 @@ def test_an_expired_device_challenge_makes_room_before_the_oldest() -> None:
     over = challenge("", BEGUN, expires_at=BEGUN + INSTANT, user_id="ada")
     new = challenge("", BEGUN + MINUTE + INSTANT * 2, user_id="ada")
     for one in (oldest, over, new):
-        assert repository.add_device_challenge(one)
+        assert repository.add_device_challenge(one, None)
     assert [repository.find_device_challenge("", one.challenge_id) for one in (oldest, over, new)] == [
         oldest,
         None,
@@ -233,7 +234,7 @@ def test_a_device_challenge_is_removed_when_it_expires_by_then(longer: timedelta
     """Written over with a later or an earlier expiry, a challenge is removed by that one."""
     repository = MemoryRepository()
     kept = challenge("", BEGUN)
-    repository.add_device_challenge(kept)
+    repository.add_device_challenge(kept, None)
     changed = answered(kept, expires_at=kept.expires_at + longer)
     assert repository.replace_device_challenge(changed, None, None)
     assert repository.remove_expired(changed.expires_at + MINUTE) == 0
@@ -251,13 +252,17 @@ def test_nothing_is_left_of_devices_and_challenges_that_are_gone() -> None:
         assert repository.add_device(kept, 1, None) == "added"
         for _ in range(5):
             claimed = challenge("")
-            assert repository.add_device_challenge(claimed)
+            assert repository.add_device_challenge(claimed, None)
             assert repository.replace_device_challenge(answered(claimed, user_id=owner.user_id), None, None)
         if not removed:
             assert repository.remove_device("", owner.user_id, kept.authenticator_id, None)
             assert repository.remove_expired(BEGUN + timedelta(hours=1)) == 2
             assert not repository._asked
         assert repository.remove_user("", owner.user_id, None)
+    stranger = challenge("", user_id="nobody")
+    assert repository.add_device_challenge(stranger, None)
+    assert repository.remove_user("", "nobody", None)
+    assert not repository.remove_user("", "nobody", None)
     for table in (repository._device_owners, repository._device_ids, repository._asked, repository._users):
         assert not table
     assert not repository._device_challenges._values
@@ -267,24 +272,87 @@ def test_nothing_is_left_of_devices_and_challenges_that_are_gone() -> None:
 def test_the_oldest_actions_are_dropped() -> None:
     """With all that they say; one that is changed is as old as ever, and one that is there needs no room."""
     repository = MemoryRepository(max_actions=3)
-    members = {"state": ActionState.CHALLENGE_SUCCEEDED, "device_id": "phone", "user_verified": True}
+    members = {"state": S.CHALLENGE_SUCCEEDED, "authenticator_id": "key", "device_id": "phone", "user_verified": True}
     kept = [action("", user_id=who, **members) for who in ("ada", "ada", "eve", "eve", "joe")]
     for one in kept[:3]:
         repository.add_action(one, None)
     repository.add_action(kept[0], None)
     assert repository.find_action(*named(kept[0])) == kept[0]
-    changed = later(kept[0], state=ActionState.CHALLENGE_FAILED)
+    changed = later(kept[0], state=S.CHALLENGE_FAILED, last_failure_at=NOW)
     assert repository.replace_action(changed, None)
-    assert repository.action_history("", "ada", "phone", NOW) == ActionHistory(
-        recent_failures=1, device_known=True, user_verified_at=NOW
-    )
+    wanted = ActionHistory(recent_failures=1, device_known=True, user_verified_at=NOW)
+    assert repository.action_history("", "ada", ("key",), "phone", NOW, NOW) == wanted
     repository.add_action(kept[3], None)
-    assert repository.action_history("", "ada", "phone", NOW) == ActionHistory(device_known=True, user_verified_at=NOW)
+    left = ActionHistory(device_known=True, user_verified_at=NOW)
+    assert repository.action_history("", "ada", ("key",), "phone", NOW, NOW) == left
     repository.add_action(kept[4], None)
     assert [repository.find_action(*named(one)) for one in kept] == [None, None, *kept[2:]]
-    assert repository.action_history("", "ada", "phone", NOW) == ActionHistory()
+    assert repository.action_history("", "ada", ("key",), "phone", NOW, NOW) == ActionHistory()
     assert repository.list_actions("", ActionFilter(user_id="ada"), NOW, None, 9).actions == ()
     assert set(repository._pasts) == {("", "eve"), ("", "joe")}
+
+
+def test_nothing_is_left_of_what_an_action_said_once() -> None:
+    """Memory does not grow with the devices and authenticators that a user had."""
+    repository = MemoryRepository()
+    kept = action("", user_id="ada")
+    repository.add_action(kept, None)
+    for number in range(9):
+        names = {"authenticator_id": f"key-{number}", "device_id": f"device-{number}"}
+        kept = later(kept, state=S.CHALLENGE_SUCCEEDED, user_verified=True, **names)
+        assert repository.replace_action(kept, None)
+    past = repository._pasts["", "ada"]
+    assert len(past._devices) == len(past._verified_at) == 1
+    assert repository.replace_action(later(kept, state=S.CHALLENGE_REQUIRED), None)
+    assert not past._devices
+    assert not past._verified_at
+
+
+def test_actions_that_are_over_are_removed_in_steps_to_the_end() -> None:
+    """More than one step's worth goes in one call, whatever lies between, and leaves nothing behind."""
+
+    class Steps(MemoryRepository):
+        def _drop(self, place: Any) -> None:
+            assert self._lock.locked()
+            super()._drop(place)
+
+    repository, count = Steps(), 2500
+    kept = [action("", user_id="ada", expires_at=NOW + INSTANT * number) for number in range(3)]
+    for number in range(count):
+        state = (S.CHALLENGE_FAILED, S.CHALLENGE_SUCCEEDED)[number % 2]
+        members = {"device_id": "phone", "authenticator_id": "key", "last_failure_at": NOW, "user_verified": True}
+        over = action("", user_id=f"user-{number % 7}", state=state, expires_at=NOW - INSTANT, **members)
+        repository.add_action(over, None)
+        if number % 1000 == 0:
+            repository.add_action(kept[number // 1000], None)
+    assert repository.remove_actions("", NOW) == count
+    assert repository.list_actions("", ActionFilter(), NOW, None, 9).actions == tuple(reversed(kept))
+    assert set(repository._pasts) == {("", "ada")}
+    assert repository.remove_actions("", NOW) == 0
+
+
+def test_an_action_that_changes_while_others_are_removed_is_judged_as_it_is_then() -> None:
+    """It was over when the removal began, and is not any more when its turn comes; another one is gone by then."""
+
+    class Meanwhile(MemoryRepository):
+        done = False
+
+        def _drop(self, place: Any) -> None:
+            super()._drop(place)
+            if not self.done:
+                self.done = True
+                number, one = self._actions[prolonged]
+                self._actions[prolonged] = number, later(one, expires_at=NOW)
+                super()._drop(gone)
+
+    repository = Meanwhile()
+    first, second, third = (action("", expires_at=NOW - INSTANT) for _ in range(3))
+    for one in (first, second, third):
+        repository.add_action(one, None)
+    prolonged, gone = named(second), named(third)
+    assert repository.remove_actions("", NOW) == 1
+    assert repository.find_action(*prolonged) == later(second, expires_at=NOW)
+    assert repository.find_action(*gone) is None
 
 
 def test_a_users_actions_are_found_without_looking_at_those_of_others() -> None:
@@ -300,7 +368,7 @@ def test_a_users_actions_are_found_without_looking_at_those_of_others() -> None:
         repository.add_action(one, None)
     repository._actions = Guarded(repository._actions)
     assert repository.list_actions("", ActionFilter(user_id=kept.user_id), NOW, None, 9).actions == (kept,)
-    repository.action_history("", kept.user_id, None, NOW)
+    repository.action_history("", kept.user_id, (), None, NOW, NOW)
     with pytest.raises(AssertionError):
         repository.list_actions("", ActionFilter(), NOW, None, 9)
 

@@ -17,11 +17,11 @@ from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
 from passkeycore.testing.contract import (
     ActionContract,
     ActionEventContract,
-    ActionRollbackContract,
+    ActionEventRollbackContract,
     CeremonyContract,
     DeviceContract,
     DeviceEventContract,
-    DeviceRollbackContract,
+    DeviceEventRollbackContract,
     EventContract,
     OutboxContract,
     OutboxRollbackContract,
@@ -45,7 +45,7 @@ class Whole(
     """Everything in one place."""
 
 
-class Undoing(SpentRollbackContract, DeviceRollbackContract, ActionRollbackContract, OutboxRollbackContract):
+class Undoing(SpentRollbackContract, DeviceEventRollbackContract, ActionEventRollbackContract, OutboxRollbackContract):
     """All of it within a transaction of the caller's."""
 
 

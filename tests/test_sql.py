@@ -90,7 +90,7 @@ STATEMENTS: list[tuple[str, int, Call]] = [
     ("confirm", 1, lambda r, u, p: r.confirm_user_verification(u.realm, u.user_id, p.credential_id, None)),
     ("rename_user", 1, lambda r, u, p: r.rename_user(u.realm, u.user_id, "", "", None)),
     ("set_user_disabled", 1, lambda r, u, p: r.set_user_disabled(u.realm, u.user_id, NOW, None)),
-    ("remove_user", 7, lambda r, u, p: r.remove_user(u.realm, u.user_id, None)),
+    ("remove_user", 8, lambda r, u, p: r.remove_user(u.realm, u.user_id, None)),
     ("add_passkey", 5, lambda r, u, p: r.add_passkey(passkey(u), 5, None, None)),
     ("add_event", 1, lambda r, u, p: r.add_event(an_event(u.realm))),
     ("list_events", 1, lambda r, u, p: r.list_events(u.realm, EventFilter(), None, 10)),
@@ -144,15 +144,19 @@ def test_statements_are_compiled_once(repository: SQLRepository) -> None:
     assert all(text.startswith("cached since") for text in compiled)
 
 
-@pytest.mark.parametrize("name", ["passkey_ceremonies", "passkey_spent", "passkey_device_challenges"])
+@pytest.mark.parametrize(
+    "name", ["passkey_ceremonies", "passkey_spent", "passkey_device_challenges", "passkey_actions"]
+)
 @pytest.mark.parametrize("with_statistics", [False, True])
 def test_what_is_expired_is_removed_in_batches_that_read_no_whole_table(
     repository: SQLRepository, name: str, with_statistics: bool
 ) -> None:
     engine, table = repository._engine, metadata.tables[name]
     explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
-    columns: dict[str, object] = {"realm": realm(), "body": bytes(100), "state": "", "created_at": NOW, "revision": 0}
-    keys: dict[str, Any] = {"challenge": b"%032d", "key": b"%032d", "challenge_id": "%032d"}
+    of = realm()
+    columns: dict[str, object] = {"realm": of, "body": bytes(100), "state": "", "created_at": NOW, "revision": 0}
+    columns |= {"user_id": "ada", "action": "pay", "state_updated_at": NOW, "user_verified": False}
+    keys: dict[str, Any] = {"challenge": b"%032d", "key": b"%032d", "challenge_id": "%032d", "idempotency_key": "%d"}
     rows: list[dict[str, Any]] = [
         {key: value for key, value in columns.items() if key in table.c}
         | {key: value % n for key, value in keys.items() if key in table.c}
@@ -176,7 +180,11 @@ def test_what_is_expired_is_removed_in_batches_that_read_no_whole_table(
 
     repository.remove_expired(NOW)  # what others have left
     plans.clear()
-    assert repository.remove_expired(NOW + timedelta(minutes=1, seconds=2500)) == 2500
+    last = NOW + timedelta(seconds=2500)
+    if name == "passkey_actions":
+        assert repository.remove_actions(of, last) == 2500
+    else:
+        assert repository.remove_expired(last + timedelta(minutes=1)) == 2500
     assert len(plans) == 3
     for plan in plans:
         assert f"{name}_expires_at" in plan
@@ -219,6 +227,25 @@ def test_a_malformed_cursor_is_a_decode_error(repository: SQLRepository, cursor:
     with pytest.raises(DecodeError) as caught:
         repository.list_events("", EventFilter(), cursor, 10)
     assert caught.value.code is Code.CURSOR_INVALID
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("type", "user.of_a_newer_release"), ("code", "of_a_newer_release"), ("details", "{")]
+)
+def test_an_event_of_a_newer_release_is_a_decode_error(repository: SQLRepository, column: str, value: str) -> None:
+    """It is what any other record is that this release does not know: no mistake of the caller's."""
+    noted, table = an_event(realm(), code=Code.SIGNATURE_INVALID), metadata.tables["passkey_events"]
+    repository.add_event(noted)
+    with repository._engine.connect() as connection:
+        connection.execute(table.update().where(table.c.id == noted.id), {column: value})
+    calls: list[Callable[[], object]] = [lambda: repository.list_events(noted.realm, EventFilter(), None, 9)]
+    if column == "type":
+        calls.append(lambda: repository.count_events(noted.realm, EventFilter()))
+    for call in calls:
+        with pytest.raises(DecodeError) as caught:
+            call()
+        assert caught.value.code is Code.RECORD_INVALID
+        assert value not in str(caught.value)
 
 
 # The limit

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from passkeycore import Code, DecodeError
 from passkeycore.actions.states import ActionState
-from passkeycore.engine.actions.records import Action, ActionFilter
+from passkeycore.engine.actions.records import Action, ActionFilter, ActionHistory
 from passkeycore.engine.devices.records import DeviceChallenge, DeviceCredential
 from passkeycore.engine.records import EventFilter, User
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository, metadata
@@ -39,7 +39,7 @@ def enrolled(repository: SQLRepository) -> tuple[User, DeviceCredential, DeviceC
     owner = repository.get_or_create_user(user(realm()))
     used, asked = device(owner), challenge(owner.realm, user_id=owner.user_id)
     assert repository.add_device(used, 5, None) == "added"
-    assert repository.add_device_challenge(asked)
+    assert repository.add_device_challenge(asked, None)
     return owner, used, asked
 
 
@@ -52,7 +52,11 @@ STATEMENTS: list[tuple[str, int, Call]] = [
     ("replace_device", 1, lambda r, u, d, c: r.replace_device(changed(d), None)),
     ("replace_device, event", 4, lambda r, u, d, c: r.replace_device(changed(d), an_event(u.realm))),
     ("remove_device", 1, lambda r, u, d, c: r.remove_device(u.realm, u.user_id, d.authenticator_id, None)),
-    ("add_device_challenge", 1, lambda r, u, d, c: r.add_device_challenge(challenge(u.realm))),
+    ("add_device_challenge", 1, lambda r, u, d, c: r.add_device_challenge(challenge(u.realm), None)),
+    (
+        *("add_device_challenge, event", 4),
+        lambda r, u, d, c: r.add_device_challenge(challenge(u.realm), an_event(u.realm)),
+    ),
     ("find_device_challenge", 1, lambda r, u, d, c: r.find_device_challenge(u.realm, c.challenge_id)),
     ("pending_device_challenges", 1, lambda r, u, d, c: r.pending_device_challenges(u.realm, u.user_id, NOW, 9)),
     ("replace_device_challenge", 1, lambda r, u, d, c: r.replace_device_challenge(answered(c), None, None)),
@@ -63,8 +67,12 @@ STATEMENTS: list[tuple[str, int, Call]] = [
     ("add_action, there", 2, lambda r, u, d, c: r.add_action(deed(u), None)),
     ("find_action", 1, lambda r, u, d, c: r.find_action(*named(deed(u)))),
     ("replace_action", 1, lambda r, u, d, c: r.replace_action(later(deed(u)), None)),
+    ("record_failure", 1, lambda r, u, d, c: r.record_failure(later(deed(u)), None)),
+    ("record_failure, event", 4, lambda r, u, d, c: r.record_failure(later(deed(u)), an_event(u.realm))),
+    ("record_failure, lost", 2, lambda r, u, d, c: r.record_failure(deed(u), None)),
+    ("remove_actions", 1, lambda r, u, d, c: r.remove_actions(u.realm, BEGUN)),
     ("list_actions", 1, lambda r, u, d, c: r.list_actions(u.realm, ActionFilter(), NOW, None, 9)),
-    ("action_history", 1, lambda r, u, d, c: r.action_history(u.realm, u.user_id, "", NOW)),
+    ("action_history", 1, lambda r, u, d, c: r.action_history(u.realm, u.user_id, ("key",), "", NOW, NOW)),
 ]
 
 
@@ -179,7 +187,7 @@ def test_challenges_are_seen_as_they_are_in_a_transaction_that_sees_nothing_new(
             joining = repository.joining(connection)
             assert joining.find_device(owner.realm, used.method, used.public_key) == (used, owner)  # the snapshot
             new = challenge(owner.realm, BEGUN + (BEGUN - NOW), user_id=owner.user_id)
-            assert joining.add_device_challenge(new)
+            assert joining.add_device_challenge(new, None)
             assert joining.pending_device_challenges(owner.realm, owner.user_id, BEGUN, 9) == (new, asked)
             claimed = answered(asked, state="claimed", answered_at=None)
             assert joining.replace_device_challenge(claimed, changed(used), None)
@@ -189,15 +197,43 @@ def test_challenges_are_seen_as_they_are_in_a_transaction_that_sees_nothing_new(
         assert repository.find_device_challenge(owner.realm, asked.challenge_id) == answered(claimed)
 
 
-def test_the_event_of_an_answer_lasts_with_it(repository: SQLRepository, url: str) -> None:
-    """Of a caller's transaction that is rolled back it is independent, as the answer is."""
-    owner, used, asked = enrolled(repository)
-    noted = an_event(owner.realm)
+def test_what_is_over_is_removed_whatever_becomes_of_the_transaction(repository: SQLRepository, url: str) -> None:
+    """In one transaction with anything else, the steps would not be small."""
+    kept = action(realm())
+    repository.add_action(kept, None)
     with engine_of(url) as engine, engine.connect() as connection:
-        joining = repository.joining(connection)
-        assert joining.replace_device_challenge(answered(asked), changed(used), noted)
+        assert repository.joining(connection).remove_actions(kept.realm, BEGUN) == 1
         connection.rollback()
-    assert repository.list_events(owner.realm, EventFilter(), None, 9).events == (noted,)
+    assert repository.find_action(*named(kept)) is None
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_failures_count_in_a_transaction_that_does_not_see_them(postgres: str, isolation: str) -> None:
+    """Who reads an action there reads it as it was: the answer tells of the failure that was recorded meanwhile."""
+    with opened(postgres) as repository, engine_of(postgres, isolation_level=isolation) as engine:
+        kept = action(realm())
+        repository.add_action(kept, None)
+        with engine.connect() as connection:
+            joining = repository.joining(connection)
+            assert joining.find_action(*named(kept)) == kept  # the snapshot
+            first = later(kept, attempts=1)
+            assert joining.record_failure(first, None) is first
+            assert joining.find_action(*named(kept)) == (first if isolation == "READ COMMITTED" else kept)
+            assert joining.record_failure(later(kept, attempts=1), None) == first
+            second = later(first, attempts=2)
+            assert joining.record_failure(second, None) is second
+            connection.rollback()
+        assert repository.find_action(*named(kept)) == second
+
+
+def test_a_failure_of_an_action_that_is_not_committed_is_not_recorded(postgres: str) -> None:
+    """Nobody else sees that action yet, so that there is nothing that could outlast the transaction."""
+    with opened(postgres) as repository, engine_of(postgres) as engine, engine.connect() as connection:
+        joining, kept = repository.joining(connection), action(realm())
+        assert joining.add_action(kept, None) is kept
+        assert joining.record_failure(later(kept, attempts=1), None) is None
+        assert joining.find_action(*named(kept)) == kept
+        connection.rollback()
 
 
 def test_an_answer_goes_on_when_its_task_is_cancelled(postgres: str) -> None:
@@ -208,7 +244,7 @@ def test_an_answer_goes_on_when_its_task_is_cancelled(postgres: str) -> None:
         owner = await repository.get_or_create_user(user(realm()))
         used, asked = device(owner), challenge(owner.realm, user_id=owner.user_id)
         assert await repository.add_device(used, 5, None) == "added"
-        assert await repository.add_device_challenge(asked)
+        assert await repository.add_device_challenge(asked, None)
         engine = create_async_engine(postgres)
         async with engine.connect() as connection:
             joining = repository.joining(connection)
@@ -275,21 +311,6 @@ def test_what_is_no_record_is_a_decode_error(tmp_path: Path, name: str, how: str
         assert caught.value.code is Code.RECORD_INVALID
 
 
-def test_a_device_is_not_written_over_with_another_key_owner_or_method(repository: SQLRepository) -> None:
-    """What it is found by would say something else than what comes back then."""
-    owner, used, asked = enrolled(repository)
-    other = repository.get_or_create_user(user(owner.realm))
-    for wrong in (
-        changed(used, public_key=device(owner).public_key),
-        changed(used, method="in-app"),
-        changed(used, user_id=other.user_id),
-    ):
-        assert not repository.replace_device(wrong, None)
-        assert not repository.replace_device_challenge(answered(asked), wrong, None)
-    assert repository.list_devices(owner.realm, owner.user_id) == (used,)
-    assert repository.find_device_challenge(owner.realm, asked.challenge_id) == asked
-
-
 # Indexes
 
 
@@ -302,6 +323,7 @@ def stored(repository: SQLRepository, number: int) -> str:
         "realm": of,
         "action": "pay",
         "device_id": "device",
+        "authenticator_id": "key",
         "user_verified": True,
         "revision": 0,
     }
@@ -326,7 +348,8 @@ def stored(repository: SQLRepository, number: int) -> str:
 def test_the_history_of_a_user_is_read_from_its_indexes_alone(repository: SQLRepository) -> None:
     of = stored(repository, 20_000)
     with plans_of(repository._engine) as plans:
-        assert repository.action_history(of, "user-1", "device", NOW).device_known
+        history = repository.action_history(of, "user-1", ("other", "key"), "device", NOW, NOW)
+    assert history == ActionHistory(device_known=True, user_verified_at=NOW)
     (plan,) = plans
     for index in ("passkey_actions_failed", "passkey_actions_device", "passkey_actions_verified"):
         assert index in plan
@@ -352,16 +375,19 @@ def test_what_is_listed_is_found_by_an_index_that_has_it_in_order(repository: SQ
 def test_what_indexes_have_some_rows_of_is_asked_for_in_their_words(repository: SQLRepository) -> None:
     """A plan that is made for any values, as PostgreSQL does after some time, could not use them."""
     with sent_by(repository._engine) as statements:
-        repository.action_history("", "", None, NOW)
+        repository.action_history("", "", (), None, NOW, NOW)
         repository.list_actions("", ActionFilter(states=(ActionState.REVIEW_REQUIRED,)), NOW, None, 10)
         repository.take_deliveries(NOW, NOW, 1)
     sent = "\n".join(statements)
-    for state in ("CHALLENGE_FAILED", "CHALLENGE_SUCCEEDED", "REVIEW_REQUIRED", "ready", "later"):
+    for state in ("CHALLENGE_SUCCEEDED", "REVIEW_REQUIRED", "ready", "later"):
         assert f"state = '{state}'" in sent
+    assert "failed_at IS NOT NULL" in sent
     assert "state != 'given_up'" in sent
 
 
-@pytest.mark.parametrize("call", ["find_device", "list_devices", "find", "pending", "answer", "replace", "action"])
+@pytest.mark.parametrize(
+    "call", ["find_device", "list_devices", "find", "pending", "answer", "replace", "failure", "action"]
+)
 def test_what_a_device_asks_for_is_found_by_an_index(tmp_path: Path, call: str) -> None:
     with opened(f"sqlite:///{tmp_path / 'passkeys.db'}") as repository:
         owner, used, asked = enrolled(repository)
@@ -372,6 +398,7 @@ def test_what_a_device_asks_for_is_found_by_an_index(tmp_path: Path, call: str) 
             "pending": lambda: repository.pending_device_challenges(owner.realm, owner.user_id, NOW, 9),
             "answer": lambda: repository.replace_device_challenge(answered(asked), changed(used), None),
             "replace": lambda: repository.replace_action(deed(owner), None),
+            "failure": lambda: repository.record_failure(deed(owner), None),
             "action": lambda: repository.find_action(*named(deed(owner))),
         }
         with plans_of(repository._engine) as plans:

@@ -6,16 +6,25 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from passkeycore import ConfigurationError
+from passkeycore import ConfigurationError, CredentialExists
+from passkeycore.actions import ActionState
+from passkeycore.engine.actions.service import ActionService
+from passkeycore.engine.devices.records import DeviceCredential
+from passkeycore.engine.devices.service import DeviceService
 from passkeycore.engine.records import EventFilter
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
+from passkeycore.testing import SoftwareDevice
 from passkeycore.testing.contract.samples import BEGUN, ceremony, passkey, realm, user
 from passkeycore.testing.contract.samples import event as an_event
+from passkeycore.tokens import Tokens
 from tests.sql import DATABASES, engine_of, opened, registered, url_of
+
+TOKENS = Tokens([b"for tests only: nothing that this signs leaves them"])
 
 
 @pytest.fixture(params=DATABASES)
@@ -148,8 +157,8 @@ def test_cancelled_operations_leave_no_lock_behind_in_a_transaction_that_they_jo
         owner = await repository.get_or_create_user(user(realm()))
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
 
-        async def change() -> None:
-            async with engine.connect() as connection, connection.begin():
+        async def change(connection: AsyncConnection) -> None:
+            async with connection.begin():
                 joining = repository.joining(connection)
                 while True:  # until cancelled
                     await joining.add_passkey(passkey(owner), 999, None, an_event(owner.realm))
@@ -158,10 +167,12 @@ def test_cancelled_operations_leave_no_lock_behind_in_a_transaction_that_they_jo
         random = Random(7)  # noqa: S311 - where a task is cancelled, the same in every run
         kept: list[object] = []  # an exception keeps the cursors of its traceback alive
         for _ in range(60):
-            task = asyncio.create_task(change())
-            await asyncio.sleep(0.002 + random.random() * 0.004)
-            task.cancel()
-            kept += await asyncio.gather(task, return_exceptions=True)
+            # Opened here: the thread of a connection whose opening is cancelled ends when it likes, after the loop too.
+            async with engine.connect() as connection:
+                task = asyncio.create_task(change(connection))
+                await asyncio.sleep(0.002 + random.random() * 0.004)
+                task.cancel()
+                kept += await asyncio.gather(task, return_exceptions=True)
             with sqlite3.connect(path, timeout=0, isolation_level=None) as other:
                 other.execute("BEGIN IMMEDIATE")
                 other.execute("ROLLBACK")
@@ -203,3 +214,62 @@ def test_a_cancellation_waits_for_an_operation_that_joined_and_for_nothing_else(
         await repository.close()
 
     asyncio.run(use())
+
+
+@pytest.mark.parametrize("by", ["device", "action"])
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_device_is_enrolled_within_a_transaction_and_its_token_counts_once(
+    repository: SQLRepository, url: str, by: str, committed: bool
+) -> None:
+    """The token is spent beside the transaction, before anything is written in it, so that SQLite needs no two writers.
+
+    Neither a rollback nor the device's removal makes it good again.
+    """
+    devices = DeviceService(repository, domain="example.com", tokens=TOKENS, realm=realm())
+    actions = ActionService(repository, tokens=TOKENS, devices=devices)
+    phone = SoftwareDevice("phone", domain="example.com")
+    if by == "device":
+        token = devices.start_enrolment("ada", user_name="Ada").token
+    else:
+        token = actions.track("ada", "add", scope=["add:authenticators"]).token
+
+    def enrol(within: SQLRepository) -> DeviceCredential:
+        named: dict[str, Any] = {"method": "push", "name": "Phone", "platform": "ios"}
+        named |= {"public_key": phone.public_key, "signature": phone.enrol(token)}
+        if by == "device":
+            return devices.using(within).enrol_device(token, **named)
+        return actions.using(within).enrol_device(token, user_name="Ada", **named)
+
+    with engine_of(url) as engine, engine.connect() as connection:
+        joining = repository.joining(connection)
+        enrolled = enrol(joining)
+        assert joining.list_devices(enrolled.realm, "ada") == (enrolled,)
+        if committed:
+            connection.commit()
+        else:
+            connection.rollback()
+    assert repository.list_devices(enrolled.realm, "ada") == ((enrolled,) if committed else ())
+    if committed:
+        devices.remove_device("ada", enrolled.authenticator_id)
+    with engine_of(url) as engine, engine.connect() as connection, pytest.raises(CredentialExists):
+        enrol(repository.joining(connection))
+    assert repository.list_devices(enrolled.realm, "ada") == ()
+
+
+def test_attempts_in_one_transaction_all_count(repository: SQLRepository, url: str) -> None:
+    """Also where it goes on seeing the action as it was when it began; and a rollback gives none of them back."""
+    isolation = {} if url.startswith("sqlite") else {"isolation_level": "REPEATABLE READ"}
+    devices = DeviceService(repository, domain="example.com", tokens=TOKENS, realm=realm())
+    actions = ActionService(repository, tokens=TOKENS, devices=devices, max_attempts=3)
+    tracked = actions.track("ada", "transfer")
+    states: list[ActionState] = []
+    with engine_of(url, **isolation) as engine, engine.connect() as connection:
+        joining = actions.using(repository.joining(connection))
+        joining.get_action("ada", "transfer", tracked.idempotency_key)  # the snapshot
+        for _ in range(3):
+            joining.cancel_challenge(tracked.token)
+            states.append(actions.get_action("ada", "transfer", tracked.idempotency_key).state)
+        connection.rollback()
+    action = actions.get_action("ada", "transfer", tracked.idempotency_key)
+    assert action.attempts == 3
+    assert states == [ActionState.CHALLENGE_REQUIRED] * 2 + [ActionState.CHALLENGE_FAILED]

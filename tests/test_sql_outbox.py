@@ -3,6 +3,7 @@
 What every outbox has to do is in its contract.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -138,6 +139,38 @@ def test_an_event_that_waits_cannot_be_removed(repository: SQLRepository) -> Non
         assert take(repository) == [event]
         assert repository.finish_delivery(done(event))
         assert connection.execute(remove, {"id": event.id}).rowcount == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("type", "user.of_a_newer_release"), ("code", "of_a_newer_release"), ("details", "{")]
+)
+def test_an_event_that_cannot_be_read_keeps_only_its_own_user_waiting(
+    repository: SQLRepository, caplog: pytest.LogCaptureFixture, column: str, value: str
+) -> None:
+    """It stays in hand, as a newer release reads it, is told of in the log, and comes again after each lease."""
+    unreadable, behind, other, third = stored(repository, "ada", "ada", "eve", "joe")
+    table = metadata.tables["passkey_events"]
+    change = table.update().where(table.c.id == unreadable.id)
+    with repository._engine.connect() as connection:
+        kept = connection.execute(table.select().where(table.c.id == unreadable.id)).one()
+        connection.execute(change, {column: value})
+    with caplog.at_level(logging.ERROR, "passkeycore.webhooks"):
+        assert take(repository, 2) == [other]
+    assert [(each.name, each.levelname) for each in caplog.records] == [("passkeycore.webhooks", "ERROR")]
+    assert unreadable.id in caplog.text
+    assert value not in caplog.text
+    assert take(repository) == [third]
+    assert states(repository) == ["later", "behind", "later", "later"]
+    for each in (other, third):
+        assert repository.finish_delivery(done(each))
+    assert repository.take_deliveries(SOON, SOON + timedelta(minutes=1), 9) == ()
+    assert states(repository) == ["later", "behind"]
+    with repository._engine.connect() as connection:
+        connection.execute(change, {column: getattr(kept, column)})
+    after = SOON + timedelta(minutes=1)
+    assert repository.take_deliveries(after, after, 9) == (done(unreadable, 3),)
+    assert repository.finish_delivery(done(unreadable, 3))
+    assert take(repository) == [behind]
 
 
 @pytest.mark.parametrize("start", ["BEGIN", "UPDATE passkey_outbox", "COMMIT"])

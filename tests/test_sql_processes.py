@@ -132,7 +132,7 @@ def test_an_answer_to_another_question_is_a_decode_error(tmp_path: Path, call: s
             assert repository.add_ceremony(ceremony(who.realm, challenge=key.credential_id))
             assert repository.add_device(device(who, public_key=key.credential_id), 5, None) == "added"
             asked = challenge(who.realm, challenge_id=key.credential_id.hex(), user_id=who.user_id)
-            assert repository.add_device_challenge(asked)
+            assert repository.add_device_challenge(asked, None)
             assert repository.add_action(deed(who), None) == deed(who)
         swap = {owner.realm: theirs.realm, owner.user_id: theirs.user_id, first.credential_id: second.credential_id}
         swap[first.credential_id.hex()] = second.credential_id.hex()

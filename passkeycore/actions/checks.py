@@ -8,7 +8,6 @@ from ipaddress import ip_network
 from typing import Final, TypeAlias, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ..errors import show
 from .facts import CustomValue
 from .reading import address_number, kind_of
 
@@ -22,7 +21,6 @@ _MOST: Final = 1_000  # elements of a list
 _LONGEST_TEXT: Final = 1_024  # characters
 _LARGEST: Final = (1 << 63) - 1  # of whole numbers, as TOML has them
 _NETWORK: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:/[0-9]{1,3})?")
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # no UTF-8 has them, so nothing that is sent or stored
 
 _T = TypeVar("_T")
@@ -36,17 +34,6 @@ class Fault(Exception):  # noqa: N818 - `ActionRules` and `config` make it a Con
         super().__init__(message)
         self.place = place
         self.message = message
-
-
-def spelt(place: Place) -> str:
-    """`place` in one line, such as ``actions.transfer.rules[0].when``."""
-    text = ""
-    for step in place:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        else:
-            text += ("." if text else "") + (step if _PLAIN_NAME.fullmatch(step) else show(step[:64]))
-    return text
 
 
 def whole(value: object, place: Place, low: int, high: int) -> int:

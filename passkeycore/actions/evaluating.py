@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from itertools import compress
 from typing import Final, NamedTuple
 
-from ..errors import show
-from .checks import LONGEST_S, Fault, Place, elements, members, spelt, whole, words
+from ..errors import show, show_path
+from .checks import LONGEST_S, Fault, Place, elements, members, whole, words
 from .compiling import Part, all_bits, compile_condition
 from .decisions import ConditionResult, Decision, RuleResult
 from .facts import Facts
@@ -93,7 +93,7 @@ class Compiled:
             except Fault as fault:
                 raise Fault(fault.place, f"rule {rule.id}: {fault.message}") from None
             self._bits.append(all_bits(parts))
-            self._parts.append([(spelt(one.place[len(at) + 1 :]), one) for part in parts for one in part.all()])
+            self._parts.append([(show_path(one.place[len(at) + 1 :]), one) for part in parts for one in part.all()])
             if answer not in self._answers:
                 self._answers.append(answer)
             self._leads_to.append(self._answers.index(answer))

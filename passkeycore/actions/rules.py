@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from ..errors import ConfigurationError
-from .checks import Fault, spelt
+from ..errors import ConfigurationError, show_path
+from .checks import Fault
 from .decisions import Decision
 from .evaluating import Compiled, compile_rules
 from .facts import Facts
@@ -48,7 +48,7 @@ class ActionRules(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         try:
             _ = self._compiled
         except Fault as fault:
-            raise ConfigurationError(fault.message, path=spelt(fault.place)) from None
+            raise ConfigurationError(fault.message, path=show_path(fault.place)) from None
 
     @cached_property
     def _compiled(self) -> tuple[Mapping[str, Compiled], Compiled]:

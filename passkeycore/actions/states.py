@@ -56,6 +56,9 @@ TRANSITIONS: Final[Mapping[tuple[ActionState, Cause], ActionState]] = MappingPro
         (ActionState.CHALLENGE_REQUIRED, "expiry"): ActionState.CHALLENGE_FAILED,
         # A proof that nobody demanded: an application may ask for one silently wherever a device gives it.
         (ActionState.ALLOW, "proof"): ActionState.CHALLENGE_SUCCEEDED,
+        # Where one was asked for, its no is a no.
+        (ActionState.ALLOW, "rejection"): ActionState.CHALLENGE_FAILED,
+        (ActionState.ALLOW, "attempts"): ActionState.CHALLENGE_FAILED,
         (ActionState.REVIEW_REQUIRED, "review_passed"): ActionState.REVIEW_SUCCEEDED,
         (ActionState.REVIEW_REQUIRED, "review_failed"): ActionState.REVIEW_FAILED,
     }

@@ -115,6 +115,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=8000, help="on this computer (default: 8000); 0: any free one")
     demo.add_argument("--database", metavar="FILE", help="where the passkeys are kept, a SQLite file")
     demo.set_defaults(run=_demo)
+
+    init = commands.add_parser("init", help="write a server's configuration", description=_INIT)
+    init.add_argument("path", metavar="PATH", nargs="?", default="passkeycore.toml", help="default: passkeycore.toml")
+    init.set_defaults(run=_init)
+
+    serve = commands.add_parser("serve", help="run the server", description=_SERVE)
+    serve.add_argument("--config", metavar="FILE", default="passkeycore.toml", help="default: passkeycore.toml")
+    serve.add_argument("--host", metavar="HOST", help="where it listens, instead of what the file says")
+    serve.add_argument("--port", type=_port, help="likewise; 0: any free one")
+    serve.add_argument("--workers", type=_workers, metavar="COUNT", help="how many processes, likewise")
+    serve.set_defaults(run=_serve)
     return parser
 
 
@@ -178,6 +189,13 @@ _DEMO: Final = (
     "Serves a page on http://localhost:8000 where passkeys are made, used, renamed and removed. They are kept in "
     "$XDG_DATA_HOME/passkeycore/demo.sqlite or ~/.local/share/passkeycore/demo.sqlite unless told otherwise."
 )
+_INIT: Final = (
+    "Writes a commented configuration with fresh secrets, for its owner's eyes; never over a file that exists."
+)
+_SERVE: Final = (
+    "Runs the server that a file describes, until SIGINT or SIGTERM; requests under way are answered. On standard "
+    "output, one line of JSON for each request."
+)
 _ORIGIN: Final = "Prints the origin that Android gives an app, from the SHA-256 fingerprint of its certificate."
 
 
@@ -213,6 +231,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65_535:
         raise argparse.ArgumentTypeError("0 to 65535")
     return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)  # argparse tells of the ValueError
+    if not 1 <= workers <= 64:
+        raise argparse.ArgumentTypeError("1 to 64")
+    return workers
 
 
 def _trust_list(arguments: argparse.Namespace) -> int:
@@ -271,3 +296,15 @@ def _demo(arguments: argparse.Namespace) -> int:
     from . import demo
 
     return demo.run(arguments.port, arguments.database)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from . import serve
+
+    return serve.init(arguments.path)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from . import serve
+
+    return serve.serve(arguments.config, arguments.host, arguments.port, arguments.workers)

@@ -26,6 +26,7 @@ Rules of actions are in a file of their own, which `load_rules` reads.
 """
 
 import os
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -158,7 +159,7 @@ def parse(text: str, *, name: str, format: Format) -> Config:
             ``hostname``. Its message names file, line and key, and `path` is the key; None where no key is at fault.
     """
     root = read_text(text, name=name, format=format)
-    config = Config(**_resolved(root, read_table(root, KEYS)))
+    config = Config(**resolve(root.child, read_table(root, KEYS)))
     try:
         config.relying_party()
     except ConfigurationError as error:
@@ -166,21 +167,29 @@ def parse(text: str, *, name: str, format: Format) -> Config:
     return config
 
 
-def _resolved(root: Node, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the configuration: those of the file, and what follows from several of them."""
+def resolve(place: Callable[[str], Node], fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `Config`: those that were given, and what follows from several of them.
+
+    Args:
+        place: Where a key stands, or would stand, for errors.
+        fields: From `KEYS`. Secrets are taken out.
+
+    Raises:
+        ConfigurationError: The hostname is not within the RP ID, or secrets that exclude each other.
+    """
     hostname, secret, previous = fields["hostname"], fields.pop("secret", None), fields.pop("previous_secrets", ())
     host = hostname.partition(":")[0]
     rp_id = fields.setdefault("rp_id", host)
     if not is_within(host, rp_id):
-        raise root.child("rp_id").fault("neither the hostname nor a domain above it")
+        raise place("rp_id").fault("neither the hostname nor a domain above it")
     origins = list(fields.get("origins", [web_origin(hostname)]))
     for app in fields.get("android_apps", ()):
         origins += app.origins()
     if fields.get("ios_apps"):
         origins.append(f"https://{rp_id}")  # what iOS says for every app of the domain
     if secret in previous:
-        raise root.child("previous_secrets").fault("the present secret is among them")
+        raise place("previous_secrets").fault("the present secret is among them")
     if previous and secret is None:
-        raise root.child("previous_secrets").fault("without a present secret")
+        raise place("previous_secrets").fault("without a present secret")
     secrets = () if secret is None else (secret, *previous)
     return fields | {"origins": tuple(dict.fromkeys(origins)), "secrets": secrets}

@@ -67,12 +67,43 @@ def _secret_of_file(node: Node) -> bytes:
 
 _VARIABLE: Final = matching("the name of an environment variable", "[A-Za-z_][A-Za-z0-9_]*")
 _FILE: Final = text("the path of a file, absolute or beginning where this file is", bool)
-_SECRET: Final = Check(f"a text of {_SECRET_BYTES[0]} to {_SECRET_BYTES[1]} bytes", _secret_text)
+SECRET: Final = Check(f"a text of {_SECRET_BYTES[0]} to {_SECRET_BYTES[1]} bytes", _secret_text)
+"""A secret that stands in the file itself."""
+
 _ORIGIN: Final = text("an origin: https://host or https://host:port, or that of an app", check_origin)
-_WEB_ORIGIN: Final = text(
+WEB_ORIGIN: Final = text(
     "a web origin: https://host or https://host:port", lambda origin: check_origin(origin) is not None
 )
+"""An origin that is no app's."""
+
 _PAGE: Final = text("an absolute https URL in ASCII", lambda url: page_host(url) is not None)
+
+
+def secret_keys(name: str, meaning: str) -> tuple[Key, Key, Key]:
+    """The keys of a secret that stands in the file itself, in the environment, or in a file of its own."""
+    return (
+        Key(
+            name,
+            SECRET,
+            f"{meaning} Only for trying things out: better outside of this file.",
+            '"<32 of them or more>"',
+        ),
+        Key(
+            f"{name}_env",
+            Check(_VARIABLE.expected, _secret_of_variable),
+            "The same in an environment variable.",
+            f'"PASSKEYCORE_{name.upper()}"',
+            field=name,
+        ),
+        Key(
+            f"{name}_file",
+            Check(_FILE.expected, _secret_of_file),
+            "The same in a file. A line break at its end does not count.",
+            f'"passkeycore.{name}"',
+            field=name,
+        ),
+    )
+
 
 _ANDROID_APP: Final = by_name(
     Key(
@@ -123,13 +154,13 @@ KEYS: Final = by_name(
     ),
     Key(
         "related_origins",
-        several(_WEB_ORIGIN),
+        several(WEB_ORIGIN),
         "Origins of other domains that may use the passkeys. Browsers ask https://<rp id>/.well-known/webauthn.",
         '["https://example.org"]',
     ),
     Key(
         "top_origins",
-        several(_WEB_ORIGIN),
+        several(WEB_ORIGIN),
         "Origins of pages that may embed ours in a frame. By default none.",
         '["https://partner.example"]',
     ),
@@ -204,29 +235,10 @@ KEYS: Final = by_name(
         "Where to keep what expires, rather than in the database.",
         '"redis://localhost:6379/0"',
     ),
-    Key(
-        "secret",
-        _SECRET,
-        "What tokens are made with: random characters. Only for trying things out: better outside of this file.",
-        '"<32 of them or more>"',
-    ),
-    Key(
-        "secret_env",
-        Check(_VARIABLE.expected, _secret_of_variable),
-        "The same in an environment variable.",
-        '"PASSKEYCORE_SECRET"',
-        field="secret",
-    ),
-    Key(
-        "secret_file",
-        Check(_FILE.expected, _secret_of_file),
-        "The same in a file. A line break at its end does not count.",
-        '"passkeycore.secret"',
-        field="secret",
-    ),
+    *secret_keys("secret", "What tokens are made with: random characters."),
     Key(
         "previous_secrets",
-        several(_SECRET, most=MOST_SECRETS - 1),
+        several(SECRET, most=MOST_SECRETS - 1),
         "Secrets that are replaced, but whose tokens are still good.",
         "[]",
     ),

@@ -24,7 +24,7 @@ are written, and on which line.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import time
 from typing import Any, Final, TypeAlias
@@ -69,12 +69,26 @@ def parse_rules(text: str, *, name: str, format: Format) -> ActionRules:
             ``actions.transfer.rules[0].when.ip_address_in[1]``; None where no key is at fault.
     """
     root = read_text(text, name=name, format=format)
-    given = read_table(root, _FILE)
-    fields: dict[str, Any] = {key: given.get(key, getattr(_NOTHING, key)) for key in _FILE}
+    return make_rules(root.child, read_table(root, RULE_KEYS))
+
+
+def make_rules(place: Callable[[str], Node], given: Mapping[str, Any]) -> ActionRules:
+    """The rules that `RULE_KEYS` were read as; other members of `given` are left alone.
+
+    Args:
+        place: Where a key stands, for errors.
+        given: What a table gave.
+
+    Raises:
+        ConfigurationError: A value that `ActionRules` does not take.
+    """
+    fields: dict[str, Any] = {key: given.get(key, getattr(_NOTHING, key)) for key in RULE_KEYS}
     try:
         compile_rules(**fields)
     except Fault as fault:
-        raise Node(root.source, fault.place, None).fault(fault.message) from None
+        key, *within = fault.place
+        node = place(str(key))
+        raise Node(node.source, (*node.path, *within), None).fault(fault.message) from None
     return ActionRules(**fields)
 
 
@@ -136,8 +150,9 @@ _CONDITION: Final = _table(
 )
 _RULE: Final = _table(Rule, outcome=_outcome, when=_CONDITION.read)
 _SETTINGS: Final = _table(ActionSettings, default=_outcome, not_enrolled=_outcome, rules=_list_of(_RULE))
-_FILE: Final = by_name(
+RULE_KEYS: Final = by_name(
     Key("failure_window_s", Check("", _as_written), "For how long a failed challenge is a recent failure."),
     Key("default", _SETTINGS, "How actions are decided that are not listed."),
     Key("actions", Check("", _by_name(_SETTINGS)), "How each action is decided, by its name."),
 )
+"""The keys of rules, which may stand in a table beside others."""

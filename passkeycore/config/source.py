@@ -7,7 +7,7 @@ import tomllib
 from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
-from ..errors import ConfigurationError, show
+from ..errors import ConfigurationError, show, show_path
 from .lines import DEEPEST, Lines, Path, Value, too_deep
 
 MOST_BYTES: Final = 256 << 10
@@ -23,7 +23,6 @@ _VISIBLE: Final = re.compile(r"[^\r\n]")
 _LONGEST_NUMBER: Final = 20  # digits; no key takes more, and int() refuses to work on thousands
 _TOML_PLACE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)\Z")
 _LONG_NUMBER: Final = re.compile(r"[0-9_]{600}")  # below 640 digits int() never refuses, however it is configured
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Node(NamedTuple):
@@ -69,7 +68,7 @@ class Source:
 
     def fault(self, line: int, path: Path, message: str) -> ConfigurationError:
         """The error that names file, line and key. An empty `path` is no key's fault."""
-        key = _spelt(path)
+        key = show_path(path)
         error = ConfigurationError(": ".join(part for part in (f"{self.name}:{line}", key, message) if part))
         error.path = key or None  # set here, because the constructor would write it before the file's name
         return error
@@ -151,14 +150,3 @@ def _last_key(text: str) -> Path:
     with suppress(ValueError, IndexError):
         lines.walk()
     return lines.statement
-
-
-def _spelt(path: Path) -> str:
-    """`path` in one line, such as ``android_apps[0].package_name``."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += ("." if text else "") + (part if _PLAIN_NAME.fullmatch(part) else show(part[:64]))
-    return text

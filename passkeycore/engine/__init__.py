@@ -7,11 +7,12 @@
 from .actions.challenges import MetChallenge
 from .actions.records import Action, ActionFilter, ActionPage
 from .actions.service import ActionService, AsyncActionService
-from .actions.tracking import Client, TrackedAction
+from .actions.tracking import ClientInfo, TrackedAction
 from .devices.answers import AnsweredDeviceChallenge, PendingDeviceChallenge
+from .devices.app_attest import AppAttestation
 from .devices.authenticators import Authenticator
 from .devices.challenges import DeviceApproval, StartedDeviceChallenge
-from .devices.credentials import AppAttestation, DeviceEnrolment
+from .devices.enrolment import DeviceEnrolment
 from .devices.records import DeviceChallenge, DeviceCredential
 from .devices.service import AsyncDeviceService, DeviceService
 from .passkeys.authentication import Authentication, StartedAuthentication
@@ -35,7 +36,7 @@ __all__ = [
     "Authentication",
     "Authenticator",
     "Ceremony",
-    "Client",
+    "ClientInfo",
     "DeviceApproval",
     "DeviceChallenge",
     "DeviceCredential",

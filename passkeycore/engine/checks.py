@@ -8,12 +8,13 @@ import re
 from typing import Final
 from unicodedata import category
 
-from ..errors import Code, DecodeError
+from ..errors import Code, ConfigurationError, DecodeError
 
 # Control characters, invisible ones and separators of lines. The two joiners stay, without which some scripts and many
 # emoji cannot be written.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS: Final = {0x200C: None, 0x200D: None}
+RESERVED: Final = "passkeycore/"  # begins every purpose of ours
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -50,6 +51,25 @@ def check_user_id(user_id: str) -> None:
     """
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= 255 or _UNSTORABLE.search(user_id):
         raise DecodeError(Code.USER_ID_INVALID, "1 to 255 characters, without NUL and lone surrogates", path="user_id")
+
+
+class OwnPurpose(str):
+    """A purpose that begins with ``passkeycore/``, which only the engine itself may give to a ceremony or challenge."""
+
+    __slots__ = ()
+
+
+def own_or_free(purpose: str | None) -> str | None:
+    """`purpose`, unless an application chose one of ours, such as that of an action.
+
+    Raises:
+        ConfigurationError: It did.
+    """
+    if isinstance(purpose, OwnPurpose):
+        return str(purpose)
+    if isinstance(purpose, str) and purpose.startswith(RESERVED):
+        raise ConfigurationError(f"purposes that begin with {RESERVED} are the engine's own", path="purpose")
+    return purpose
 
 
 def check_opaque(purpose: str | None, account_stamp: str | None) -> None:

@@ -109,7 +109,8 @@ _DECODER: Final = msgspec.msgpack.Decoder(Ceremony)
 class EventType(StrEnum):
     """What happened. Closed as `passkeycore.Code` is: words are added, never renamed.
 
-    The two starts are told to sinks alone: anybody can begin as many ceremonies as they like, and fill a store.
+    Starts of ceremonies, and of device challenges to nobody in particular, are told to sinks alone: anybody can begin
+    as many as they like, and fill a store.
     """
 
     REGISTRATION_STARTED = "registration.started"
@@ -138,6 +139,9 @@ class EventType(StrEnum):
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     USER_REMOVED = "user.removed"
+    SERVER_KEY_CREATED = "server_key.created"
+    SERVER_KEY_REVOKED = "server_key.revoked"
+    SETTINGS_CHANGED = "settings.changed"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,7 +99,7 @@ class PasskeyRepository(Protocol):
         """Removes the user and all their passkeys; events about them stay.
 
         Atomicity: All or nothing.
-        Answer: False when there is no such user.
+        Answer: False when there was nothing to remove.
         """
         ...
 

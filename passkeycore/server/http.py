@@ -1,117 +1,179 @@
-"""What every request and answer goes through: origin, size and type of what comes in, headers and errors of what goes.
+"""What every request and answer of the server goes through: bodies, JSON, the client's address, headers, request ids.
 
-Errors are JSON, ``{"error": {"message": …}}`` with a sentence for people, and ``signal`` where the client is to forget
-a passkey. What went wrong in detail is for the log.
+Nothing here knows a dialect. What is wrong with a request is an `HTTPException`, which each room answers in its own
+form.
 """
 
-from collections.abc import Mapping
+import asyncio
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import Code, CredentialNotFound, PasskeyError
+BODY_BYTES: Final = 65_536
+"""The longest body unless the server is told otherwise: what the longest ceremony needs."""
 
-_HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
+BODY_TIMEOUT_S: Final = 10.0
+"""How long a client may take to send it, likewise: long enough for a bad mobile network."""
+
+REQUEST_ID: Final = "X-Request-Id"
+"""By what an answer is found in the log."""
+
+_BOUNDS: Final = "passkeycore.bounds"
+_TENANT: Final = "passkeycore.tenant_id"
+_SERVER: Final = "passkeycore.by_server"
+_REQUEST_ID: Final = "passkeycore.request_id"
+_FORM: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_MOST_HOPS: Final = 20  # of proxies; nobody has as many
+
+HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
-# Where the public message is too general for somebody who can do something about it, and nothing is given away.
-_SENTENCES: Final[Mapping[Code, str]] = {
-    Code.CHALLENGE_EXPIRED: "That took too long. Please try again.",
-    Code.LIMIT_REACHED: "You have as many passkeys as you may have. Remove one first.",
-    Code.NAME_INVALID: "Please choose a name of 1 to 64 visible characters.",
-    Code.NO_CREDENTIAL: "This passkey is not known here any more. It may have been removed.",
-}
+"""What every answer has that does not say otherwise. Pages bring a policy of their own."""
 
 
-class Shield:
-    """`app` behind the security headers, and for the host of `origin` alone.
-
-    Another name of this machine, such as its address, has other passkeys: whoever opens a page there is sent to the
-    origin. A foreign domain that points here (DNS rebinding) gets nothing either.
+async def read_body(request: Request, *, limit: int | None = None, timeout_s: float | None = None) -> bytes:
+    """The whole body.
 
     Args:
-        app: Wrapped whole, so that its error pages have the headers, too.
-        origin: Such as ``http://localhost:8000``.
-    """
-
-    def __init__(self, app: ASGIApp, origin: str) -> None:
-        self._app = app
-        self._origin = origin
-        self._host = urlsplit(origin).netloc
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one connection."""
-
-        async def shielded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        app = self._app
-        if scope["type"] == "http" and Headers(scope=scope).get("host") != self._host:
-            safe = scope["method"] in ("GET", "HEAD")
-            app = RedirectResponse(self._origin) if safe else _error(421, "Wrong address.")
-        await app(scope, receive, shielded)
-
-
-async def read_json_body(request: Request, origin: str, limit: int) -> bytes:
-    """The body, at most `limit` bytes, that a page of `origin` sent as JSON.
-
-    A form, an image or a script of another site can make a browser send cookies, but neither this type nor this origin.
+        request: Its body was not read before.
+        limit: The longest that is read, in bytes; None: what the server is told, or 64 KiB.
+        timeout_s: How long it may take to come, in seconds; None: what the server is told, or 10.
 
     Raises:
-        HTTPException: 403, 415 or 413.
+        HTTPException: 413: it is longer. 408: it stalls. 400: the client has gone, or says a length that is none.
     """
-    if request.headers.get("origin") != origin:
-        raise HTTPException(403, "This request comes from another site.")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "Only JSON is understood here.")
+    told: tuple[int, float] = request.scope.get(_BOUNDS, (BODY_BYTES, BODY_TIMEOUT_S))
+    most, patience = told[0] if limit is None else limit, told[1] if timeout_s is None else timeout_s
+    announced = request.headers.get("content-length", "0")
+    if not (announced.isascii() and announced.isdigit()):
+        raise HTTPException(400, "Content-Length is no number.")
+    if len(announced) > len(str(most)) or int(announced) > most:
+        raise _too_long()
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, "This is too much to read.")
+    try:
+        async with asyncio.timeout(patience):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise _too_long()
+    except TimeoutError:
+        raise HTTPException(408, "The body did not come in time.", {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "The request is incomplete.") from None
     return bytes(body)
 
 
-def json_answer(members: Mapping[str, Any], status: int = 200) -> Response:
-    """`members` as a response that nobody stores."""
+def json_answer(members: Mapping[str, Any] | Sequence[Any], status: int = 200) -> Response:
+    """`members` as a response that nobody stores: exactly ``application/json``."""
     return Response(msgspec.json.encode(members), status, {"Cache-Control": "no-store"}, "application/json")
 
 
-def _error(status: int, message: str, signal: Mapping[str, str] | None = None) -> Response:
-    members: dict[str, Any] = {"message": message}
-    if signal is not None:
-        members["signal"] = signal
-    return json_answer({"error": members}, status)
+def client_address(request: HTTPConnection, trusted_proxies: Collection[str] = ()) -> str:
+    """The address of the client, in its one spelling; empty: it has none, as over a Unix socket.
+
+    Args:
+        request: A request or a WebSocket.
+        trusted_proxies: Addresses and networks whose ``X-Forwarded-For`` is believed: the last address in it that is
+            none of theirs is the client's. Whatever stands before that, the client can have made up.
+    """
+    address = _address(request.client.host if request.client is not None else "")
+    if address is None:
+        return ""
+    trusted = _networks(tuple(trusted_proxies))
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",") if trusted else []
+    for hop in reversed(hops[-_MOST_HOPS:]):
+        if not any(address in network for network in trusted if network.version == address.version):
+            break
+        said = _address(hop.strip())
+        if said is None:
+            break
+        address = said
+    return str(address)
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    if isinstance(error, CredentialNotFound):
-        return _error(error.http_status, _SENTENCES[error.code], error.signal)
-    if isinstance(error, PasskeyError):
-        return _error(error.http_status, _SENTENCES.get(error.code, error.public_message))
-    if isinstance(error, HTTPException):
-        return _error(error.status_code, error.detail)
-    if isinstance(error, ClientDisconnect):
-        return _error(400, "The request is incomplete.")
-    return _error(500, "Something went wrong on the server. Please try again.")  # the server logs what it was
+def note_tenant(request: HTTPConnection, tenant_id: str, *, by_server: bool = False) -> None:
+    """Notes whose request it is, for the log and for limits.
+
+    Args:
+        request: A request or a WebSocket.
+        tenant_id: The tenant, once it is known.
+        by_server: The client is a server of the tenant's and has shown a key.
+    """
+    request.scope[_TENANT] = tenant_id
+    request.scope[_SERVER] = by_server
 
 
-ERROR_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = dict.fromkeys(
-    (PasskeyError, HTTPException, ClientDisconnect, Exception), _refused
-)
-"""For Starlette: every error as JSON."""
+def tenant_of(scope: Scope) -> str | None:
+    """Whose request it is; None: nobody has noted it."""
+    return scope.get(_TENANT)
+
+
+def is_by_server(scope: Scope) -> bool:
+    """Whether a server has shown a key."""
+    return scope.get(_SERVER) is True
+
+
+def request_id(scope: Scope) -> str:
+    """The id of the request, 8 to 64 characters; empty: it has none."""
+    return str(scope.get(_REQUEST_ID, ""))
+
+
+class Edge:
+    """`app` with a request id and the security headers on every answer, and with bounds for `read_body`.
+
+    A proxy in front may give the id in ``X-Request-Id``; whatever does not look like one is replaced.
+    """
+
+    def __init__(self, app: ASGIApp, *, body_bytes: int = BODY_BYTES, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        """Keeps the bounds, in bytes and seconds."""
+        self._app = app
+        self._bounds = body_bytes, body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        identity = given if _FORM.fullmatch(given) else secrets.token_hex(16)
+        scope[_REQUEST_ID], scope[_BOUNDS] = identity, self._bounds
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = identity
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
+def _too_long() -> HTTPException:
+    return HTTPException(413, "This is too much to read.", {"Connection": "close"})
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=16)
+def _networks(trusted: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(map(ip_network, trusted))

@@ -6,11 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from passkeycore.actions.states import ActionState
-from passkeycore.engine.actions.records import Action, ActionFilter, ActionHistory, ActionPage
+from passkeycore.engine.actions.records import Action, ActionFilter, ActionPage
 from passkeycore.engine.records import Event
 from passkeycore.repositories.memory import MemoryRepository
-from passkeycore.repositories.memory.past import Past
-from passkeycore.repositories.memory.tables import Owner
 from tests.broken_repositories import Folding, pause, replace
 from tests.broken_repositories.passkeys import Unlocked
 
@@ -92,6 +90,18 @@ class Revisions(MemoryRepository):
         return super().replace_action(action, event)
 
 
+def as_old_as_stored(repository: MemoryRepository, action: Action) -> Action:
+    stored = repository.find_action(action.realm, action.user_id, action.action, action.idempotency_key)
+    return action if stored is None else replace(action, created_at=stored.created_at)
+
+
+class AnyBeginning(MemoryRepository):
+    """Takes whatever has the names of an action, at this revision, for that action."""
+
+    def replace_action(self, action: Action, event: Event | None, /) -> bool:
+        return super().replace_action(as_old_as_stored(self, action), event)
+
+
 class Upserted(MemoryRepository):
     def replace_action(self, action: Action, event: Event | None, /) -> bool:
         if super().replace_action(action, event):
@@ -126,22 +136,183 @@ class Orphans(MemoryRepository):
         super().__init__()
         self.actions = actions
 
-    def _forget(self, owner: Owner) -> None:
-        user = owner.user.realm, owner.user.user_id
+    def _forget(self, realm: str, user_id: str) -> bool:
+        user = realm, user_id
         past = self._pasts.pop(user, None) if self.actions else self._pasts.get(user)
-        super()._forget(owner)
+        removed = super()._forget(realm, user_id)
         if past is not None and not self.actions:
             past.keys = {}
             self._pasts[user] = past
+        return removed
 
 
 class GreedyRemoval(MemoryRepository):
     """Removes the actions of the user with this id in every realm."""
 
-    def _forget(self, owner: Owner) -> None:
-        super()._forget(owner)
-        for place in [one for one in self._actions if one[1] == owner.user.user_id]:
+    def _forget(self, realm: str, user_id: str) -> bool:
+        removed = super()._forget(realm, user_id)
+        for place in [one for one in self._actions if one[1] == user_id]:
             self._drop(place)
+        return removed
+
+
+class KnownAlone(MemoryRepository):
+    """Removes the actions of a user who has a row."""
+
+    def remove_user(self, realm: str, user_id: str, event: Event | None, /) -> bool:
+        return (realm, user_id) in self._users and super().remove_user(realm, user_id, event)
+
+
+class SilentRemoval(MemoryRepository):
+    """Removes the actions of anybody, and answers whether there was a row of the user."""
+
+    def remove_user(self, realm: str, user_id: str, event: Event | None, /) -> bool:
+        known = (realm, user_id) in self._users
+        return super().remove_user(realm, user_id, event if known else None) and known
+
+
+class AlwaysRemoved(MemoryRepository):
+    """Answers, and reports, that the user is gone."""
+
+    def remove_user(self, realm: str, user_id: str, event: Event | None, /) -> bool:
+        if not super().remove_user(realm, user_id, event) and event is not None:
+            self.add_event(event)
+        return True
+
+
+class Removing(MemoryRepository):
+    """Removes actions as `which` says, of the action, the realm and the time."""
+
+    def __init__(self, which: Callable[[Action, str, datetime], bool]) -> None:
+        super().__init__()
+        self.which = which
+
+    def remove_actions(self, realm: str, before: datetime, /) -> int:
+        places = [place for place, (_, one) in self._actions.items() if self.which(one, realm, before)]
+        for place in places:
+            self._drop(place)
+        return len(places)
+
+
+def removing(which: Callable[[Action, str, datetime], bool]) -> Callable[[], MemoryRepository]:
+    return lambda: Removing(which)
+
+
+class CountedRemoval(MemoryRepository):
+    def remove_actions(self, realm: str, before: datetime, /) -> int:
+        return min(1, super().remove_actions(realm, before))
+
+
+class HalfRemoval(MemoryRepository):
+    """Leaves what is known of removed actions behind: `pasts` with all that they say, or their names taken."""
+
+    def __init__(self, *, names: bool) -> None:
+        super().__init__()
+        self.names = names
+        self.removed = set[tuple[str, ...]]()
+
+    def remove_actions(self, realm: str, before: datetime, /) -> int:
+        places = [place for place, (_, one) in self._actions.items() if one.realm == realm and one.expires_at < before]
+        for place in places:
+            past = self._pasts[place[:2]]
+            if self.names:
+                self.removed.add(place)
+                self._drop(place)
+            else:
+                del self._actions[place], past.keys[place[2:]]
+        return len(places)
+
+    def add_action(self, action: Action, event: Event | None, /) -> Action:
+        name = action.realm, action.user_id, action.action, action.idempotency_key
+        return action if name in self.removed else super().add_action(action, event)
+
+
+class ForgottenEvents(MemoryRepository):
+    """Events go with the actions."""
+
+    def remove_actions(self, realm: str, before: datetime, /) -> int:
+        self._events.clear()
+        return super().remove_actions(realm, before)
+
+
+class Copied(MemoryRepository):
+    """Answers with what was read back, as an ORM does."""
+
+    def add_action(self, action: Action, event: Event | None, /) -> Action:
+        return replace(super().add_action(action, event))
+
+
+class Failures(MemoryRepository):
+    """Records failures in another way, and answers as it should."""
+
+    def __init__(self, record: Callable[[MemoryRepository, Action, Event | None], bool]) -> None:
+        super().__init__()
+        self.record = record
+
+    def record_failure(self, action: Action, event: Event | None, /) -> Action | None:
+        if self.record(self, action, event):
+            return action
+        return self.find_action(action.realm, action.user_id, action.action, action.idempotency_key)
+
+
+def failures(record: Callable[[MemoryRepository, Action, Event | None], bool]) -> Callable[[], MemoryRepository]:
+    return lambda: Failures(record)
+
+
+class Answers(MemoryRepository):
+    """Records failures as it should, and answers in another way: `tell` is given the right answer and the failure."""
+
+    def __init__(self, tell: Callable[[Action | None, Action], Any]) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def record_failure(self, action: Action, event: Event | None, /) -> Action | None:
+        answer: Action | None = self.tell(super().record_failure(action, event), action)
+        return answer
+
+
+def answers(tell: Callable[[Action | None, Action], Any]) -> Callable[[], MemoryRepository]:
+    return lambda: Answers(tell)
+
+
+class FirstFailure(MemoryRepository):
+    """Answers who lost with what was stored when they came, from a cache."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = dict[tuple[str, ...], Action]()
+
+    def record_failure(self, action: Action, event: Event | None, /) -> Action | None:
+        answer = super().record_failure(action, event)
+        name = action.realm, action.user_id, action.action, action.idempotency_key
+        return answer if answer is None or answer is action else self.first.setdefault(name, answer)
+
+
+def upserted_failure(repository: MemoryRepository, action: Action, event: Event | None) -> bool:
+    name = action.realm, action.user_id, action.action, action.idempotency_key
+    if repository.find_action(*name) is None:
+        return repository.add_action(action, event) is action
+    return repository.replace_action(action, event)
+
+
+def any_beginning(repository: MemoryRepository, action: Action, event: Event | None) -> bool:
+    return repository.replace_action(as_old_as_stored(repository, action), event)
+
+
+def any_failure(repository: MemoryRepository, action: Action, event: Event | None) -> bool:
+    """UPDATE … SET attempts = attempts + 1, whatever the revision."""
+    name = action.realm, action.user_id, action.action, action.idempotency_key
+    stored = repository.find_action(*name)
+    pause()
+    return stored is not None and repository.replace_action(replace(action, revision=stored.revision + 1), event)
+
+
+def attempts_alone(repository: MemoryRepository, action: Action, event: Event | None) -> bool:
+    name = action.realm, action.user_id, action.action, action.idempotency_key
+    stored = repository.find_action(*name)
+    if stored is not None:
+        action = replace(stored, state=action.state, attempts=action.attempts, revision=action.revision)
+    return repository.replace_action(action, event)
 
 
 class Listed(MemoryRepository):
@@ -222,81 +393,6 @@ class AsItCounts(MemoryRepository):
         )
 
 
-class History(MemoryRepository):
-    """Sums up in another way."""
-
-    def __init__(self, sum_up: Callable[[list[Action], str | None, datetime], ActionHistory]) -> None:
-        super().__init__()
-        self.sum_up = sum_up
-
-    def action_history(self, realm: str, user_id: str, device_id: str | None, since: datetime, /) -> ActionHistory:
-        actions = [one for _, one in self._actions.values() if (one.realm, one.user_id) == (realm, user_id)]
-        return self.sum_up(actions, device_id, since)
-
-
-FAILED, SUCCEEDED = ActionState.CHALLENGE_FAILED, ActionState.CHALLENGE_SUCCEEDED
-
-
-def history(
-    *,
-    failed: Callable[[Action, datetime], bool] = lambda one, since: (
-        one.state is FAILED and one.state_updated_at >= since
-    ),
-    known: Callable[[Action, str | None, datetime], bool] = lambda one, device_id, _: (
-        one.state is SUCCEEDED and device_id is not None and one.device_id == device_id
-    ),
-    verified: Callable[[Action], bool] = lambda one: one.state is SUCCEEDED and one.user_verified,
-    at: Callable[[Action], datetime] = lambda one: one.state_updated_at,
-    latest: Callable[[list[datetime]], datetime] = max,
-) -> Callable[[], MemoryRepository]:
-    def sum_up(actions: list[Action], device_id: str | None, since: datetime) -> ActionHistory:
-        times = [at(one) for one in actions if verified(one)]
-        return ActionHistory(
-            recent_failures=sum(failed(one, since) for one in actions),
-            device_known=any(known(one, device_id, since) for one in actions),
-            user_verified_at=latest(times) if times else None,
-        )
-
-    return lambda: History(sum_up)
-
-
-class Accumulated(MemoryRepository):
-    """Counts what comes, and takes nothing back."""
-
-    def replace_action(self, action: Action, event: Event | None, /) -> bool:
-        stored = self.find_action(action.realm, action.user_id, action.action, action.idempotency_key)
-        if stored is None or not super().replace_action(action, event):
-            return False
-        self._pasts[action.realm, action.user_id].add(stored)
-        return True
-
-
-class Uncounted(MemoryRepository):
-    """Counts what an action was when it came."""
-
-    def replace_action(self, action: Action, event: Event | None, /) -> bool:
-        past = self._pasts.get((action.realm, action.user_id))
-        self._pasts[action.realm, action.user_id] = Past()
-        replaced = past is not None and super().replace_action(action, event)
-        if past is not None:
-            self._pasts[action.realm, action.user_id] = past
-        return replaced
-
-
-class RealmlessHistory(MemoryRepository):
-    def action_history(self, realm: str, user_id: str, device_id: str | None, since: datetime, /) -> ActionHistory:
-        each = [
-            super(RealmlessHistory, self).action_history(of, user_id, device_id, since)
-            for of in {place[0] for place in self._actions}
-        ]
-        times = [one.user_verified_at for one in each if one.user_verified_at is not None]
-        return ActionHistory(
-            recent_failures=sum(one.recent_failures for one in each),
-            device_known=any(one.device_known for one in each),
-            user_verified_at=max(times, default=None),
-        )
-
-
 class LostActions(MemoryRepository):
     """Reads everything, adds an action, and writes all of it back."""
 
@@ -346,7 +442,36 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("an_action_comes_back", mangled(redirect_url=lambda url: url and url[:2000])),
     ("an_action_comes_back", mangled(state=str)),
     ("an_action_comes_back", mangled(consumed_at=lambda at: at and at.replace(microsecond=0))),
+    ("an_action_comes_back", mangled(last_failure_at=lambda at: None)),
     ("an_unknown_action_is_none", Upserted),
+    ("an_unknown_action_is_none", failures(upserted_failure)),
+    ("a_new_action_is_answered_with_itself", Copied),
+    ("a_new_action_is_answered_with_itself", Echoed),
+    ("an_action_is_changed", failures(attempts_alone)),
+    ("an_action_that_was_removed_and_came_again_is_another", AnyBeginning),
+    ("an_action_that_was_removed_and_came_again_is_another", failures(any_beginning)),
+    *(
+        ("a_failure_is_answered_with_what_is_stored", answers(tell))
+        for tell in (
+            lambda answer, given: answer is given,
+            lambda answer, given: answer and replace(answer),
+            lambda answer, given: answer if answer is given else None,
+            lambda answer, given: given,
+            lambda answer, given: answer and given,
+            lambda answer, given: given if answer == given else answer,
+            lambda answer, given: answer or given,
+        )
+    ),
+    ("a_failure_is_answered_with_what_is_stored", FirstFailure),
+    ("one_of_many_changes_an_action", answers(lambda answer, given: answer if answer is given else None)),
+    ("no_attempt_is_lost", answers(lambda answer, given: given)),
+    ("no_attempt_is_lost", FirstFailure),
+    ("an_action_is_changed_only_as_read", failures(any_failure)),
+    ("an_action_is_changed_only_as_read", failures(upserted_failure)),
+    ("one_of_many_equal_actions_is_new", Unlocked),
+    ("one_of_many_equal_actions_is_new", Copied),
+    ("one_of_many_equal_actions_is_new", Echoed),
+    ("one_of_many_changes_an_action", failures(any_failure)),
     ("an_action_is_stored_once", Replaced),
     ("an_action_is_stored_once", Echoed),
     ("an_action_is_stored_once", Remembered),
@@ -363,6 +488,27 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("a_user_goes_with_all_actions", lambda: Orphans(actions=True)),
     ("a_user_goes_with_all_actions", lambda: Orphans(actions=False)),
     ("a_user_goes_with_all_actions", GreedyRemoval),
+    ("a_user_who_is_not_known_goes_with_all_actions", KnownAlone),
+    ("a_user_who_is_not_known_goes_with_all_actions", SilentRemoval),
+    ("a_user_who_is_not_known_goes_with_all_actions", AlwaysRemoved),
+    ("a_user_who_is_not_known_goes_with_all_actions", GreedyRemoval),
+    *(
+        ("actions_that_are_over_are_removed", removing(which))
+        for which in (
+            lambda one, realm, before: one.realm == realm and one.expires_at <= before,
+            lambda one, realm, before: one.realm == realm and one.expires_at < before - INSTANT,
+            lambda one, realm, before: one.realm == realm and one.created_at < before,
+            lambda one, realm, before: (
+                one.realm == realm and one.state is ActionState.ALLOW and one.expires_at < before
+            ),
+            lambda one, realm, before: one.expires_at < before,
+            lambda one, realm, before: one.realm.lower() == realm.lower() and one.expires_at < before,
+            lambda one, realm, before: False,
+        )
+    ),
+    ("actions_that_are_over_are_removed", CountedRemoval),
+    ("nothing_is_known_of_actions_that_were_removed", lambda: HalfRemoval(names=False)),
+    ("nothing_is_known_of_actions_that_were_removed", lambda: HalfRemoval(names=True)),
     ("the_last_action_comes_first", OldestFirst),
     ("the_last_action_comes_first", ByTime),
     ("the_last_action_comes_first", ByChange),
@@ -378,49 +524,6 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("a_challenge_that_is_late_counts_as_failed", AsItCounts),
     ("a_challenge_that_is_late_counts_as_failed", lambda: Filtered(lambda _: {}, late=INSTANT)),
     ("no_cursor_of_actions_is_a_decode_error", Listed),
-    ("the_history_counts_recent_failures", history(failed=lambda one, since: one.state is FAILED)),
-    (
-        "the_history_counts_recent_failures",
-        history(failed=lambda one, since: one.state is FAILED and one.state_updated_at > since),
-    ),
-    (
-        "the_history_counts_recent_failures",
-        history(failed=lambda one, since: one.state is FAILED and one.created_at >= since),
-    ),
-    (
-        "the_history_counts_recent_failures",
-        history(
-            failed=lambda one, since: (
-                (one.state is FAILED and one.state_updated_at >= since)
-                or (one.state is ActionState.CHALLENGE_REQUIRED and one.expires_at < since)
-            )
-        ),
-    ),
-    ("the_history_counts_recent_failures", RealmlessHistory),
-    ("the_history_knows_devices", RealmlessHistory),
-    ("the_history_knows_devices", history(known=lambda one, device_id, _: one.device_id == device_id)),
-    (
-        "the_history_knows_devices",
-        history(known=lambda one, device_id, _: one.state is SUCCEEDED and one.device_id == device_id),
-    ),
-    (
-        "the_history_knows_devices",
-        history(
-            known=lambda one, device_id, since: (
-                one.state is SUCCEEDED
-                and device_id is not None
-                and one.device_id == device_id
-                and one.state_updated_at >= since
-            )
-        ),
-    ),
-    ("the_history_knows_the_last_user_verification", history(verified=lambda one: one.state is SUCCEEDED)),
-    ("the_history_knows_the_last_user_verification", history(verified=lambda one: one.user_verified)),
-    ("the_history_knows_the_last_user_verification", history(latest=lambda times: times[-1])),
-    ("the_history_knows_the_last_user_verification", history(at=lambda one: one.created_at)),
-    ("the_history_knows_the_last_user_verification", RealmlessHistory),
-    ("the_history_follows_every_change", Accumulated),
-    ("the_history_follows_every_change", Uncounted),
     ("one_of_many_creates_the_action", Unlocked),
     ("one_of_many_creates_the_action", Echoed),
     ("one_of_many_changes_an_action", Unlocked),
@@ -429,6 +532,13 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("no_action_is_lost", LostActions),
     ("only_what_is_new_or_changed_stores_its_event", Recorded),
     ("only_what_is_new_or_changed_stores_its_event", Unrecorded),
+    (
+        "only_what_is_new_or_changed_stores_its_event",
+        failures(lambda repository, one, _: repository.replace_action(one, None)),
+    ),
+    ("who_is_not_known_goes_with_an_event", SilentRemoval),
+    ("who_is_not_known_goes_with_an_event", AlwaysRemoved),
+    ("events_stay_when_actions_are_removed", ForgottenEvents),
     ("one_of_many_stores_its_event", Recorded),
 ]
 """The rule that finds it, and the repository."""

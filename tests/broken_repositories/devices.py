@@ -46,8 +46,8 @@ class Mangled(MemoryRepository):
     def add_device(self, device: DeviceCredential, limit: int, event: Event | None, /) -> Addition:
         return super().add_device(self.mangled(device), limit, event)
 
-    def add_device_challenge(self, challenge: DeviceChallenge, /) -> bool:
-        return super().add_device_challenge(self.mangled(challenge))
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
+        return super().add_device_challenge(self.mangled(challenge), event)
 
     def mangled(self, one: Any) -> Any:
         return replace(one, **{name: change(getattr(one, name)) for name, change in self.changes.items()})
@@ -255,7 +255,7 @@ class Upserted(MemoryRepository):
         pause()
         if device is not None and (device.realm, device.authenticator_id) not in self._device_owners:
             self.add_device(replace(device, revision=device.revision - 1), 10**6, None)
-        return super().replace_device_challenge(challenge, device, event) or self.add_device_challenge(challenge)
+        return super().replace_device_challenge(challenge, device, event) or self.add_device_challenge(challenge, event)
 
 
 class AnybodyRemoves(MemoryRepository):
@@ -291,9 +291,9 @@ class TakenChallenge(MemoryRepository):
 
 
 class ReplacedChallenge(MemoryRepository):
-    def add_device_challenge(self, challenge: DeviceChallenge, /) -> bool:
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
         self._device_challenges.take(challenge.realm, challenge.challenge_id)
-        return super().add_device_challenge(challenge)
+        return super().add_device_challenge(challenge, event)
 
 
 class Pending(MemoryRepository):
@@ -378,22 +378,45 @@ class Orphans(MemoryRepository):
         super().__init__()
         self.devices, self.challenges = devices, challenges
 
-    def _forget(self, owner: Owner) -> None:
+    def _forget(self, realm: str, user_id: str) -> bool:
         if self.devices:
-            owner.devices = {}
+            self._users[realm, user_id].devices = {}
         if self.challenges:
-            self._asked.pop((owner.user.realm, owner.user.user_id), None)
-        super()._forget(owner)
+            self._asked.pop((realm, user_id), None)
+        return super()._forget(realm, user_id)
 
 
 class GreedyRemoval(MemoryRepository):
     """Removes the challenges of the whole realm with a user."""
 
-    def _forget(self, owner: Owner) -> None:
-        super()._forget(owner)
-        for realm, challenge_id in list(self._device_challenges._values):
-            if realm == owner.user.realm:
-                self._unlist(filter(None, [self._device_challenges.take(realm, challenge_id)]))
+    def _forget(self, realm: str, user_id: str) -> bool:
+        for of, challenge_id in list(self._device_challenges._values):
+            if of == realm:
+                self._unlist(filter(None, [self._device_challenges.take(of, challenge_id)]))
+        return super()._forget(realm, user_id)
+
+
+class RevisionAlone(MemoryRepository):
+    """Takes what has the id of a device, at this revision, for that device, save in `compared`."""
+
+    def __init__(self, *compared: str) -> None:
+        super().__init__()
+        self.compared = compared
+
+    def _owner_as_read(self, device: DeviceCredential) -> Owner | None:
+        owner = self._device_owners.get((device.realm, device.authenticator_id))
+        if owner is None:
+            return None
+        stored = owner.devices[device.authenticator_id]
+        unlike = any(getattr(stored, name) != getattr(device, name) for name in self.compared)
+        return None if unlike or stored.revision != device.revision - 1 else owner
+
+
+class NoCleaning(MemoryRepository):
+    """Removes nothing, as if the storage did it by itself."""
+
+    def remove_expired(self, now: datetime, /) -> int:
+        return 0
 
 
 class KeptAnswers(MemoryRepository):
@@ -412,6 +435,20 @@ class Unrecorded(MemoryRepository):
         self, challenge: DeviceChallenge, device: DeviceCredential | None, event: Event | None, /
     ) -> bool:
         return super().replace_device_challenge(challenge, device, event if device is None else None)
+
+
+class UnrecordedChallenge(MemoryRepository):
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
+        return super().add_device_challenge(challenge, None)
+
+
+class RecordedChallenge(MemoryRepository):
+    """Stores the event of whoever comes with a challenge."""
+
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
+        if event is not None:
+            self.add_event(event)
+        return super().add_device_challenge(challenge, None)
 
 
 class Recorded(MemoryRepository):
@@ -464,6 +501,14 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("a_device_is_changed_only_as_read", lambda: Revisions(any_revision)),
     ("a_device_is_changed_only_as_read", lambda: Revisions(no_lower_revision)),
     ("a_device_is_changed_only_as_read", Upserted),
+    *(
+        (rule, lambda compared=compared: RevisionAlone(*compared))
+        for rule in (
+            "a_device_that_took_the_id_of_another_stays",
+            "a_device_that_took_the_id_of_another_does_not_answer_for_it",
+        )
+        for compared in ((), ("method", "public_key"), ("user_id", "public_key"), ("user_id", "method"))
+    ),
     ("the_owner_removes_a_device", AnybodyRemoves),
     ("the_owner_removes_a_device", Marked),
     ("passkeys_and_devices_keep_apart", AllRemoved),
@@ -508,6 +553,7 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("a_user_goes_with_all_devices_and_their_challenges", StaleIndex),
     ("a_user_goes_with_all_devices_and_their_challenges", GreedyRemoval),
     ("a_minute_passes_before_a_device_challenge_is_removed", ImpatientCleaning),
+    ("device_challenges_that_expired_are_removed", NoCleaning),
     ("device_challenges_that_expired_are_removed", KeptAnswers),
     ("device_challenges_that_expired_are_removed", SilentCleaning),
     ("device_challenges_that_expired_are_removed", LooseCounting),
@@ -515,6 +561,8 @@ MISTAKES: list[tuple[str, Callable[[], object]]] = [
     ("a_device_answers_one_challenge_at_a_time", lambda: Revisions(any_revision, challenges=False)),
     # events
     ("every_change_of_a_device_stores_its_event", Unrecorded),
+    ("every_change_of_a_device_stores_its_event", UnrecordedChallenge),
     ("no_event_is_stored_where_no_device_changes", Recorded),
+    ("no_event_is_stored_where_no_device_changes", RecordedChallenge),
 ]
 """The rule that finds it, and the repository."""

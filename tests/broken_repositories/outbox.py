@@ -23,12 +23,12 @@ class OnlyAdded(Delivering):
 
     def __init__(self) -> None:
         super().__init__()
-        self._keeps_outbox = False
+        self.keeps_outbox = False
 
     def add_event(self, event: Event, /) -> None:
-        self._keeps_outbox = True
+        self.keeps_outbox = True
         super().add_event(event)
-        self._keeps_outbox = False
+        self.keeps_outbox = False
 
 
 class DueByItsTime(Delivering):

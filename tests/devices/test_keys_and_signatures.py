@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from passkeycore import Code, DecodeError, PasskeyError, SignatureError, VerificationError
 from passkeycore.devices import (
-    CompatibleVerifier,
+    ChallengeIdVerifier,
     DeviceVerifier,
     SignedVerifier,
     check_public_key,
@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 5, 12, 4, 56, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 PHONE = SoftwareDevice("alice's phone", domain="example.com", method="push")
 OURS = SignedVerifier("example.com")
-THEIRS = CompatibleVerifier()
+THEIRS = ChallengeIdVerifier()
 KEY = PHONE.public_key
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 
@@ -320,7 +320,7 @@ def test_signatures_of_the_kit_repeat() -> None:
 
 
 def test_compatible_apps_sign_the_challenge_id_whatever_it_is_for() -> None:
-    """The weakness that `CompatibleVerifier` states: decision, code and content are not signed."""
+    """The weakness that `ChallengeIdVerifier` states: decision, code and content are not signed."""
     signature = PHONE.sign_challenge_id(ANSWER["challenge_id"])
     for decision in ("approve", "reject", "claim"):
         THEIRS.verify_answer(KEY, signature, **but(ANSWER, decision=decision, verification_code=None))

@@ -16,7 +16,7 @@ from passkeycore.engine.repository import Addition
 
 from . import models
 from .models import columns, replace
-from .passkeys import Passkeys, owner_is_enabled, remove_expired, users
+from .passkeys import GRACE, Passkeys, owner_is, remove_in_steps, users
 
 
 class Devices(Passkeys):
@@ -61,7 +61,7 @@ class Devices(Passkeys):
         rows = models.Device.objects.filter(realm=realm, user__user_id=user_id, authenticator_id=authenticator_id)
         return rows.delete()[0] == 1
 
-    def add_device_challenge(self, challenge: DeviceChallenge, /) -> bool:
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
         values = columns(models.DeviceChallenge, challenge)
         names = {name: values.pop(name) for name in ("realm", "challenge_id")}
         return self._challenges.get_or_create(**names, defaults=values)[1]
@@ -84,20 +84,18 @@ class Devices(Passkeys):
             return self._replace_challenge(challenge)
         # The device first: it is locked until its transaction ends, so that nobody removes it before the answer counts.
         with atomic():
-            enabled = _as_named(device).filter(owner_is_enabled())
+            enabled = _as_named(device).filter(owner_is(disabled_at=None))
             done = replace(enabled, device) and self._replace_challenge(challenge)
             set_rollback(not done)
         return done
 
     def remove_expired(self, now: datetime, /) -> int:
-        return super().remove_expired(now) + remove_expired(self._challenges, now)
+        return super().remove_expired(now) + remove_in_steps(self._challenges.filter(expires_at__lt=now - GRACE))
 
     def remove_user(self, realm: str, user_id: str, event: Event | None, /) -> bool:
         with atomic():
             removed = super().remove_user(realm, user_id, event)  # and with it, by their foreign key, the devices
-            if removed:
-                self._challenges.filter(realm=realm, user_id=user_id).delete()
-            return removed
+            return self._challenges.filter(realm=realm, user_id=user_id).delete()[0] > 0 or removed
 
     def _replace_challenge(self, challenge: DeviceChallenge) -> bool:
         with atomic(using=self._alias, durable=True):  # as in `take_ceremony`
@@ -107,4 +105,5 @@ class Devices(Passkeys):
 
 def _as_named(device: DeviceCredential) -> Any:
     names = ("realm", "authenticator_id", "method", "public_key")
-    return models.Device.objects.filter(**{name: getattr(device, name) for name in names})
+    rows = models.Device.objects.filter(owner_is(user_id=device.user_id))  # the id may be another device's by now
+    return rows.filter(**{name: getattr(device, name) for name in names})

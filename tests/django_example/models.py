@@ -155,10 +155,12 @@ class Action(models.Model):
     idempotency_key = models.TextField()
     state = models.TextField()
     device_id = models.TextField(null=True)
+    authenticator_id = models.TextField(null=True)
     user_verified = models.BooleanField()
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     state_updated_at = models.DateTimeField()
+    failed_at = models.DateTimeField(null=True)
     revision = models.BigIntegerField()
     body = models.BinaryField()
 
@@ -173,8 +175,8 @@ class Action(models.Model):
 
 
 def columns(model: Any, record: msgspec.Struct) -> dict[str, Any]:
-    """The engine's value for a row of `model`: its members that have columns, and all of it as `body`."""
-    names = {field.name for field in model._meta.fields}.intersection(record.__struct_fields__)
+    """The engine's value for a row of `model`: what it has columns for, and all of it as `body`."""
+    names = {field.name for field in model._meta.fields if hasattr(record, field.name)}
     return {name: getattr(record, name) for name in names} | {"body": msgspec.msgpack.encode(record)}
 
 

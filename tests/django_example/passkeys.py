@@ -19,7 +19,8 @@ from passkeycore.engine.repository import Addition
 
 from .models import Ceremony, Passkey, User
 
-_BATCH = 1000
+GRACE = timedelta(minutes=1)  # what expired is kept so long, for machines whose clocks differ
+_STEP = 1000
 
 
 class Passkeys:
@@ -51,7 +52,7 @@ class Passkeys:
         return None if row is None else records.Ceremony.from_bytes(row.body)
 
     def remove_expired(self, now: datetime, /) -> int:
-        return remove_expired(self._ceremonies, now)
+        return remove_in_steps(self._ceremonies.filter(expires_at__lt=now - GRACE))
 
     def get_or_create_user(self, user: records.User, /) -> records.User:
         values = msgspec.structs.asdict(user)
@@ -108,7 +109,7 @@ class Passkeys:
 
     def advance_passkey(self, realm: str, update: CredentialUpdate, used_at: datetime, event: Event | None, /) -> bool:
         unchanged = Passkey.objects.filter(
-            owner_is_enabled(),
+            owner_is(disabled_at=None),
             realm=realm,
             credential_id=update.credential_id,
             sign_count=update.expected_sign_count,
@@ -136,17 +137,16 @@ class Passkeys:
         return _passkeys(realm, user_id, credential_id=credential_id).update(uv_initialized=True) == 1
 
 
-def owner_is_enabled() -> Exists:
+def owner_is(**which: object) -> Exists:
     """For an update that compares. With a join (user__disabled_at=None) Django would compare before it locks."""
-    return Exists(User.objects.filter(pk=OuterRef("user_id"), disabled_at=None))
+    return Exists(User.objects.filter(pk=OuterRef("user_id"), **which))
 
 
-def remove_expired(rows: Any, now: datetime) -> int:
-    """How many of `rows` were removed that expired more than a minute before `now`, in steps that block nobody."""
+def remove_in_steps(rows: Any) -> int:
+    """How many there were of `rows`, which are removed in steps that block nobody."""
     removed = 0
-    expired = rows.filter(expires_at__lt=now - timedelta(minutes=1))
-    while batch := list(expired.values_list("pk", flat=True)[:_BATCH]):
-        removed += rows.filter(pk__in=batch).delete()[0]
+    while step := list(rows.values_list("pk", flat=True)[:_STEP]):
+        removed += rows.filter(pk__in=step).delete()[0]
     return removed
 
 

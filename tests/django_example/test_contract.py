@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -62,6 +62,12 @@ class TestWithinATransaction(DeviceRollbackContract, ActionRollbackContract):
         """It does; but the device is in the transaction, and does not remember the answer after a rollback."""
         with pytest.raises(ContractError, match=r"Broken: the devices\[0\]\.revision is 0 instead of 1$"):
             DeviceRollbackContract.test_an_answered_challenge_stays_answered(self, repository)
+
+    def test_a_failure_outlasts_a_rollback(self, repository: object) -> None:
+        """It does on PostgreSQL; on SQLite the request is the one writer, and a failure is part of it."""
+        lost = r"Broken: the action after the rollback\.attempts is 0 instead of 2$"
+        with nullcontext() if ON_POSTGRES else pytest.raises(ContractError, match=lost):
+            ActionRollbackContract.test_a_failure_outlasts_a_rollback(self, repository)
 
 
 @pytest.mark.skipif(ON_POSTGRES, reason="this is the process of its own")

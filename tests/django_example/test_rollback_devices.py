@@ -4,8 +4,9 @@
 # mypy: disable-error-code="import-untyped"
 # pyright: reportMissingTypeStubs=false, reportGeneralTypeIssues=false
 
+import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from django.db.transaction import atomic, set_rollback
 from msgspec.structs import replace
 
 from passkeycore import ChallengeError, CredentialExists, TokenError, VerificationError
+from passkeycore.engine.actions.records import ActionFilter
 from passkeycore.engine.actions.service import ActionService
 from passkeycore.engine.devices.service import DeviceService
 from passkeycore.testing import SoftwareDevice
@@ -26,6 +28,7 @@ from .devices import Devices
 from .passkeys import Passkeys
 from .repository import DjangoRepository
 
+ON_POSTGRES = "EXAMPLE_POSTGRES" in os.environ
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 repository = DjangoRepository()
 tokens = Tokens([b"for tests only: nothing that this signs leaves them"])
@@ -84,8 +87,30 @@ def test_wrong_codes_count_in_spite_of_a_rollback(phone: Phone) -> None:
         answer(phone, start.challenge_id, code)
 
 
+def test_attempts_at_an_action_count_in_spite_of_a_rollback(phone: Phone) -> None:
+    """Nobody tries for ever by making the request fail. (On SQLite, with its one writer, the view prevents it.)"""
+    tracked = actions.track(phone.user_id, "transfer").action
+    for _ in range(2):
+        (action,) = repository.list_actions("", ActionFilter(user_id=phone.user_id), NOW, None, 2).actions
+        failed = replace(action, attempts=action.attempts + 1, revision=action.revision + 1)
+        with rolled_back():
+            assert repository.record_failure(failed, None) is failed
+    stored = actions.get_action(phone.user_id, "transfer", tracked.idempotency_key)
+    assert stored == (replace(tracked, attempts=2, revision=2) if ON_POSTGRES else tracked)
+
+
+def test_a_failure_that_a_rollback_would_undo_is_refused(phone: Phone) -> None:
+    """An alias that takes part in the transaction of the request is found out. (On SQLite there is no other.)"""
+    careless, action = DjangoRepository(ceremonies="default"), actions.track(phone.user_id, "transfer").action
+    failed = replace(action, attempts=1, revision=1)
+    with pytest.raises(RuntimeError, match="durable") if ON_POSTGRES else nullcontext(), atomic():
+        careless.record_failure(failed, None)
+    stored = repository.find_action("", phone.user_id, "transfer", action.idempotency_key)
+    assert stored == (action if ON_POSTGRES else failed)
+
+
 def test_a_device_goes_with_the_transaction_around_it() -> None:
-    """A device and its new user are not there without what came with them, and the token is good as before."""
+    """A device and its new user are not there without what came with them, and a new token enrols it."""
     phone = new_phone()
     with rolled_back():
         enrol(phone)
@@ -93,6 +118,17 @@ def test_a_device_goes_with_the_transaction_around_it() -> None:
     assert devices.list_devices(phone.user_id) == ()
     assert repository.find_account("", phone.user_id) is None
     enrol(phone)
+
+
+def test_a_token_is_spent_whatever_becomes_of_its_device() -> None:
+    """Or whoever has it would enrol a device once more, after a rollback as after its removal."""
+    phone = new_phone()
+    token = devices.start_enrolment(phone.user_id, user_name="Ada").token
+    with rolled_back():
+        enrol(phone, token)
+    with pytest.raises(CredentialExists):
+        enrol(phone, token)
+    assert devices.list_devices(phone.user_id) == ()
 
 
 def test_a_device_that_is_refused_leaves_the_transaction_usable(phone: Phone) -> None:
@@ -152,7 +188,7 @@ def test_a_user_is_removed_with_everything_or_not_at_all(
 
 
 def test_challenges_that_expired_are_removed(phone: Phone) -> None:
-    """The contract lets storages do this by themselves; this one does not."""
+    """Of what is over by the caller's clock the contract lets storages judge for themselves; this one does not."""
     challenge_id = devices.start_challenge(method="push", user_id=phone.user_id).challenge_id
     repository.remove_expired(NOW + timedelta(hours=1))
     assert repository.find_device_challenge("", challenge_id) is None
@@ -194,9 +230,9 @@ def new_phone() -> Phone:
     return Phone(SoftwareDevice(f"phone-{name}", domain="example.com"), f"user-{name}")
 
 
-def enrol(phone: Phone) -> None:
-    """Enrols the phone for its user."""
-    token = devices.start_enrolment(phone.user_id, user_name="Ada").token
+def enrol(phone: Phone, token: str | None = None) -> None:
+    """Enrols the phone for its user; None: with a new token."""
+    token = token or devices.start_enrolment(phone.user_id, user_name="Ada").token
     signature, key = phone.key.enrol(token), phone.key.public_key
     devices.enrol_device(token, method="push", public_key=key, signature=signature, name="Phone", platform="ios")
 

@@ -10,6 +10,7 @@ import pytest
 
 from passkeycore.tokens import Tokens
 
+from .devices.kit import device_engine
 from .kit import ADA, NOW, SECRET, Colour, Engine, browser, engine, refused
 
 WRONG = [7, 1.5, ["a"], {"a": 1}, True]
@@ -59,6 +60,40 @@ def test_a_finish_compares_whatever_it_is_told(passkeys: Engine, name: str, text
     start = passkeys.start_authentication()
     with refused("challenge_unknown", passkeys):
         passkeys.finish_authentication(device.get(start.to_dict()), **{name: text})
+
+
+STARTS: dict[str, Callable[[Engine, Engine, str], Any]] = {
+    "a registration": lambda passkeys, _, purpose: passkeys.start_registration(**ADA, purpose=purpose),
+    "a sign-in": lambda passkeys, _, purpose: passkeys.start_authentication(purpose=purpose),
+    "an authentication": lambda passkeys, _, purpose: passkeys.start_authentication(user_id="ada", purpose=purpose),
+    "a device's challenge": lambda _, devices, purpose: devices.start_challenge(
+        method="push", user_id="ada", purpose=purpose
+    ),
+    "one for anybody": lambda _, devices, purpose: devices.start_challenge(
+        method="in-app", binding="session", purpose=purpose
+    ),
+}
+
+
+@pytest.mark.parametrize("purpose", ["passkeycore/", "passkeycore/action 3:ada3:pay1:k", "passkeycore/sign-in x"])
+@pytest.mark.parametrize("what", STARTS)
+def test_purposes_of_ours_are_nobody_elses(colour: Colour, what: str, purpose: str) -> None:
+    """Else an application's challenge, answered in good faith, could be shown as an action's."""
+    passkeys = engine(colour)
+    passkeys.register()
+    devices = device_engine(colour, memory=passkeys.memory)
+    with refused("configuration_invalid", passkeys) as caught:
+        STARTS[what](passkeys, devices, purpose)
+    assert caught.value.path == "purpose"
+    assert passkeys.under_way() == 0
+
+
+@pytest.mark.parametrize("purpose", ["passkeycore", "Passkeycore/action", " passkeycore/action", "pay passkeycore/"])
+@pytest.mark.parametrize("what", STARTS)
+def test_others_are_free(colour: Colour, what: str, purpose: str) -> None:
+    passkeys = engine(colour)
+    passkeys.register()
+    assert STARTS[what](passkeys, device_engine(colour, memory=passkeys.memory), purpose)
 
 
 def test_no_step_up_is_for_no_purpose(colour: Colour) -> None:

@@ -22,13 +22,15 @@ class ActionSteps(DeviceSteps):
         def judge(answer: Answer) -> None:
             self.judged(answer, set())
             tracked = answer.value
+            assert key in (None, tracked.idempotency_key)
+            assert (tracked.action.realm, tracked.action.user_id, tracked.action.action) == (realm, user_id, word)
             place = (realm, user_id, word, tracked.idempotency_key)
             deed = self.world.deeds.get(place)
             if deed is None:
                 deed = self._begun(realm, user_id, word, tracked.idempotency_key, scoped)
             assert tracked.state == deed.state_at(self.now)
             assert tracked.action.created_at == deed.created_at
-            assert set(tracked.enrolled_methods) == self.world.methods_of(realm, user_id, self.now)
+            assert set(tracked.enrolled_methods) == self.world.methods_of(realm, user_id)
             self.add_token("track", tracked.token, deed, deed.expires_at)
 
         return Step(Call(realm, "actions", "track", [user_id, word], named), judge)
@@ -66,7 +68,7 @@ class ActionSteps(DeviceSteps):
             gate = self.world.wrong_with_beginner(realm, token, method, self.now)
             gate |= set() if gate else self.wrong_with_asking(realm, token.deed.user_id)
             if self.judged(answer, gate) is None:
-                self.asked(realm, answer.value.challenge, token.text, token=token)
+                self.asked(realm, answer.value.challenge, token.deed.user_id, token.text, token=token)
 
         named = {"method": method, "number_matching": shows, "content": "Pay 42 EUR?"}
         return Step(Call(realm, "actions", "start_device_challenge", [token.text], named), judge)
@@ -114,7 +116,7 @@ class ActionSteps(DeviceSteps):
 
         def judge(answer: Answer) -> None:
             self.judged(answer, set())
-            self.asked(realm, answer.value.challenge, binding, word=word)
+            self.asked(realm, answer.value.challenge, None, binding, word=word)
 
         named = {"method": method, "binding": binding, "number_matching": shows}
         return Step(Call(realm, "actions", "start_device_sign_in", [word], named), judge)
@@ -191,7 +193,8 @@ class ActionSteps(DeviceSteps):
             if self.judged(answer, set() if found else {"action_not_found"}) is None:
                 assert found is not None
                 action = answer.value
-                assert (action.state, action.attempts) == (found.state_at(self.now), found.attempts)
+                told, known = (action.state, action.attempts), (found.state_at(self.now), found.attempts)
+                assert told == known, f"state and attempts are {told}, not {known}"
                 assert (action.consumed_at is not None) == found.consumed
 
         return Step(Call(realm, "actions", "get_action", place), judge)

@@ -7,7 +7,20 @@ from typing import Any, Final, Literal, TypeAlias
 from passkeycore.testing import SoftwareDevice
 from tests.engine.kit import Json
 
-from .model import ACTION_ATTEMPTS, MAX_DEVICES, MAX_PENDING, Codes, Deed, Enrolment, Gadget, Question, Token
+from .model import (
+    ACTION_ATTEMPTS,
+    CHALLENGE_LIFETIME,
+    LIFETIME,
+    MAX_DEVICES,
+    MAX_PENDING,
+    WAITING,
+    Codes,
+    Deed,
+    Enrolment,
+    Gadget,
+    Question,
+    Token,
+)
 from .passkeys import PasskeySteps
 from .play import Step
 from .twins import DOMAIN, Answer, Call
@@ -30,6 +43,7 @@ class DeviceSteps(PasskeySteps):
             if len(self.world.gadgets_of(person)) >= MAX_DEVICES:
                 wrong.add("limit_reached")
             if self.judged(answer, wrong) is None:
+                assert (answer.value.user_id, answer.value.expires_at) == (user_id, self.now + LIFETIME)
                 person = self.world.person(realm, user_id)
                 self.world.enrolments.append(Enrolment(answer.value.token, person, answer.value.expires_at))
 
@@ -95,7 +109,7 @@ class DeviceSteps(PasskeySteps):
 
     def remove_by_device(self, realm: str, gadget: Gadget, signer: Gadget) -> Step:
         def judge(answer: Answer) -> None:
-            theirs = not gadget.gone and gadget.owner.realm == realm and signer is gadget
+            theirs = not gadget.gone and gadget.owner.realm == realm and signer.software == gadget.software
             if self.judged(answer, set() if theirs else {"signature_invalid"}) is None:
                 gadget.gone = True
 
@@ -135,7 +149,7 @@ class DeviceSteps(PasskeySteps):
         def judge(answer: Answer) -> None:
             wrong = set() if user_id is None else self.wrong_with_asking(realm, user_id)
             if self.judged(answer, wrong) is None:
-                self.asked(realm, answer.value.challenge, named["binding"])
+                self.asked(realm, answer.value.challenge, user_id, named["binding"], only=only)
 
         return Step(Call(realm, "devices", "start_challenge", (), named), judge)
 
@@ -145,15 +159,16 @@ class DeviceSteps(PasskeySteps):
                 self.judged(answer, {"challenge_unknown"})
                 return
             wrong: Codes = set()
-            if signer is not None or not question.is_for(gadget) or not gadget.counts(self.now):
+            known = self.world.enrolled_as(realm, gadget)
+            if signer is not None or not question.is_for(known) or not known.counts(self.now):
                 wrong.add("signature_invalid")
             if question.state != "pending" or self.now >= question.expires_at:
                 wrong.add("challenge_unknown")
-            if gadget.owner.disabled:
+            if known.owner.disabled:
                 wrong.add("user_disabled")
             if self.judged(answer, wrong) is None:
-                question.state, question.user_id = "claimed", gadget.owner.user_id
-                question.only = gadget.authenticator_id
+                question.state, question.user_id = "claimed", known.owner.user_id
+                question.only = known.authenticator_id
 
         signature = (signer or gadget.software).claim(question.id)
         named = {"public_key": gadget.public_key, "signature": signature}
@@ -194,7 +209,8 @@ class DeviceSteps(PasskeySteps):
             if service == "devices" and is_ours:
                 self.judged(answer, {"challenge_unknown"})  # whoever started it for an action answers for it
                 return
-            is_counted = self._judge_answer(answer, realm, question, gadget, decision, typed, is_right)
+            known = self.world.enrolled_as(realm, gadget)
+            is_counted = self._judge_answer(answer, realm, question, known, decision, typed, is_right)
             if question.token is not None and is_counted:
                 self.count_attempt(question.token.deed)
             if question.token is not None and question.state == "rejected" and answer.code is None:
@@ -208,7 +224,10 @@ class DeviceSteps(PasskeySteps):
         named = self._begun_with(question) | others
 
         def judge(answer: Answer) -> None:
-            self.judge_poll(answer, realm, question, self._fits(question, **named))
+            proof = self.judge_poll(answer, realm, question, self._fits(question, **named))
+            if proof is not None:
+                approval = answer.value
+                assert (approval.user_id, approval.device.public_key) == (proof.owner.user_id, proof.public_key)
 
         return Step(Call(realm, "devices", "poll_challenge", [question.id], named), judge)
 
@@ -223,14 +242,15 @@ class DeviceSteps(PasskeySteps):
 
     def fetch(self, realm: str, gadget: Gadget) -> Step:
         def judge(answer: Answer) -> None:
-            if gadget.owner.realm != realm or not gadget.counts(self.now) or gadget.owner.disabled:
+            known = self.world.enrolled_as(realm, gadget)
+            if known.owner.realm != realm or not known.counts(self.now) or known.owner.disabled:
                 self.judged(answer, {"signature_invalid"})
                 return
             self.judged(answer, set())
             waiting = [
                 question
-                for question in self.world.pending(realm, gadget.owner.user_id, self.now)[:MAX_PENDING]
-                if question.is_for(gadget)
+                for question in self.world.pending(realm, known.owner.user_id, self.now)[:MAX_PENDING]
+                if question.is_for(known)
             ]
             found = None if answer.value is None else answer.value.challenge.challenge_id
             assert found == (waiting[0].id if waiting else None)
@@ -245,12 +265,23 @@ class DeviceSteps(PasskeySteps):
         return Step(Call(realm, "devices", "pending_challenge", (), named), judge)
 
     def asked(
-        self, realm: str, stored: Any, binding: str | None, *, token: Token | None = None, word: str | None = None
+        self,
+        realm: str,
+        stored: Any,
+        user_id: str | None,
+        binding: str | None,
+        *,
+        only: Gadget | None = None,
+        token: Token | None = None,
+        word: str | None = None,
     ) -> None:
-        """Keeps a challenge that was started."""
+        """Keeps a challenge that was started, for the user and the device alone whom the start named."""
+        device = None if only is None else only.authenticator_id
+        assert (stored.realm, stored.user_id, stored.authenticator_id) == (realm, user_id, device)
+        assert stored.expires_at == self.now + CHALLENGE_LIFETIME
         self.world.questions.append(
             Question(
-                *(realm, stored.challenge_id, stored.method, stored.user_id, stored.user_id, stored.authenticator_id),
+                *(realm, stored.challenge_id, stored.method, user_id, user_id, device),
                 purpose=stored.purpose,
                 binding=binding,
                 content=stored.content,
@@ -307,15 +338,15 @@ class DeviceSteps(PasskeySteps):
 
     def reject(self, deed: Deed) -> None:
         """The action has failed, when it waited for its challenge."""
-        if deed.state_at(self.now) == "CHALLENGE_REQUIRED" and not deed.gone:
-            deed.fail(self.now)
+        if deed.state_at(self.now) in WAITING and not deed.gone:
+            deed.state, deed.failed_at = "CHALLENGE_FAILED", self.now
 
     def count_attempt(self, deed: Deed) -> None:
         """Meeting the action's challenge went wrong, once more."""
-        if deed.state_at(self.now) == "CHALLENGE_REQUIRED" and not deed.gone:
-            deed.attempts += 1
+        if deed.state_at(self.now) in WAITING and not deed.gone:
+            deed.attempts, deed.failed_at = deed.attempts + 1, self.now
             if deed.attempts >= ACTION_ATTEMPTS:
-                deed.fail(self.now)
+                deed.state = "CHALLENGE_FAILED"
 
     def new_device(self, method: Any) -> SoftwareDevice:
         """A device that nobody has enrolled yet."""

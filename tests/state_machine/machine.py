@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from .races import Races
 from .twins import REALMS
 
-STEPS: Final = 50
+STEPS: Final = 30
 _MOST: Final = 6  # of each kind, the last ones
 _NEVER_MIND: Final = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 
@@ -26,7 +26,9 @@ class Machine(Races):
     tally: ClassVar[Counter[tuple[str, str | None]]] = Counter()
 
     def teardown(self) -> None:
-        """Plays the end."""
+        """Plays the end of a history that held: it comes after the others as well, and would hide their fault."""
+        if self.play.is_broken:
+            return
         for token in self.world.tokens[-_MOST:]:
             for realm in REALMS:
                 self.play.do(self.play.validate(realm, token, None, None, consume=False))

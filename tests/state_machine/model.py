@@ -106,8 +106,10 @@ class Deed:
         late = self.state == "CHALLENGE_REQUIRED" and now >= self.expires_at
         return "CHALLENGE_FAILED" if late else self.state
 
-    def fail(self, now: datetime) -> None:
-        self.state, self.failed_at = "CHALLENGE_FAILED", now
+    def counts_as_failure(self, now: datetime) -> bool:
+        """Whether something went wrong with it lately, and it was not met in the end."""
+        failed_at = None if self.state == "CHALLENGE_SUCCEEDED" else self.failed_at
+        return failed_at is not None and now - WINDOW <= failed_at <= now
 
 
 @dataclass(eq=False)
@@ -223,6 +225,15 @@ class World:
         """The user, created where there is none."""
         return self.people.setdefault((realm, user_id), Person(realm, user_id))
 
+    def is_known(self, realm: str, user_id: str) -> bool:
+        """Whether there is anything of the user's, who may have been asked for something before having anything."""
+        who = realm, user_id
+        return (
+            who in self.people
+            or any(name[:2] == who for name in self.deeds)
+            or any((one.realm, one.user_id) == who and not one.gone for one in self.questions)
+        )
+
     def remove_person(self, person: Person) -> None:
         """With all that is theirs."""
         person.gone = True
@@ -247,12 +258,17 @@ class World:
         """The oldest first, those that have expired as well."""
         return [gadget for gadget in self.gadgets if gadget.owner is person and not gadget.gone]
 
-    def methods_of(self, realm: str, user_id: str, now: datetime) -> set[str]:
-        """By which the user can meet a challenge."""
+    def enrolled_as(self, realm: str, gadget: Gadget) -> Gadget:
+        """What the realm takes the device for: one key may be enrolled in several realms, and again after a removal."""
+        same = (one for one in self.gadgets if one.software == gadget.software and one.owner.realm == realm)
+        return next((one for one in same if not one.gone), gadget)
+
+    def methods_of(self, realm: str, user_id: str) -> set[str]:
+        """Of what the user has, of use or not."""
         person = self.people.get((realm, user_id))
         if person is None or person.disabled:
             return set()
-        methods = {gadget.method for gadget in self.gadgets_of(person) if gadget.counts(now)}
+        methods = {gadget.method for gadget in self.gadgets_of(person)}
         return methods | {"passkey"} if self.keys_of(person) else methods
 
     def pending(self, realm: str, user_id: str, now: datetime) -> list[Question]:
@@ -275,7 +291,7 @@ class World:
             failed = [
                 deed
                 for name, deed in self.deeds.items()
-                if name[:2] == (realm, user_id) and deed.failed_at is not None and deed.failed_at >= now - WINDOW
+                if name[:2] == (realm, user_id) and deed.counts_as_failure(now)
             ]
             if len(failed) >= MOST_FAILURES:
                 return "BLOCK"

@@ -4,7 +4,7 @@ from typing import Any
 
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 
-from .model import MAX_PASSKEYS, Ceremony, Codes, Key, Person, Token
+from .model import CHALLENGE_LIFETIME, MAX_PASSKEYS, Ceremony, Codes, Key, Person, Token
 from .play import Play, Step
 from .twins import Answer, Call
 
@@ -28,7 +28,8 @@ class PasskeySteps(Play):
 
     def remove_user(self, realm: str, user_id: str) -> Step:
         def judge(answer: Answer) -> None:
-            if self.judged(answer, self._missing(realm, user_id)) is None:
+            is_known = self.world.is_known(realm, user_id)
+            if self.judged(answer, set() if is_known else {"user_not_found"}) is None:
                 self.world.remove_person(self.world.person(realm, user_id))
 
         return Step(Call(realm, "passkeys", "remove_user", [user_id]), judge)
@@ -133,6 +134,7 @@ class PasskeySteps(Play):
         word: str | None = None,
     ) -> None:
         """Keeps what the passkey answers, whether or not it was asked."""
+        assert start.expires_at == self.now + CHALLENGE_LIFETIME
         options = start.to_dict()
         asked = {one["id"] for one in options.get("allowCredentials", ())}
         body = key.client.get(options | {"allowCredentials": []}, credential_id=key.credential_id)
@@ -188,6 +190,7 @@ class PasskeySteps(Play):
         return codes | ({"limit_reached"} if len(self.world.keys_of(person)) >= MAX_PASSKEYS else set())
 
     def _begun_registration(self, realm: str, user_id: str, start: Any, binding: str, token: Token | None) -> None:
+        assert start.expires_at == self.now + CHALLENGE_LIFETIME
         person: Person = self.world.person(realm, user_id)
         name = self.fresh("authenticator")
         client = VirtualClient(SoftwareAuthenticator(name, backup_eligible=True, backup_state=True))

@@ -25,6 +25,7 @@ class Play:
         world: The model.
         approvals: Realms and ids of the device challenges whose approval was given out.
         used: Tokens of actions that enrolled a device, with its method.
+        is_broken: A step was not as the model says, so that the model knows no more what comes next.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Play:
         self.world = World()
         self.approvals: set[tuple[str, str]] = set()
         self.used: set[tuple[str, str]] = set()
+        self.is_broken = False
         self._made = 0
 
     @property
@@ -46,18 +48,22 @@ class Play:
 
     def do(self, step: Step, *, at_once: bool = False) -> Answer:
         """The answer of a step that was as the model says; `at_once`: in the very moment of the one before."""
+        self.is_broken = True
         answer = self.twins.call(step.call, at_once=at_once)
         step.judge(answer)
         self._check_limits()
+        self.is_broken = False
         return answer
 
     def race(self, step: Step, rival: Step, at: str) -> bool:
         """Two steps, of which the one in the midst of the other counts as the first; whether it was in the midst."""
+        self.is_broken = True
         answer, met = self.twins.race(step.call, rival.call, at)
         if met is not None:
             rival.judge(met)
         step.judge(answer)
         self._check_limits()
+        self.is_broken = False
         if met is None:
             self.do(rival)
         return met is not None

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from .chooser import KEYS, methods, pick, users, words
+from .intruders import Intruders
 from .model import Key
 from .play import Step
-from .rules import Rules
 
 _ANSWERS: Final = ("approve", "reject", "give up", "remove", "disable")
 
 
-class Races(Rules):
+class Races(Intruders):
     """Every rule sets the stage for a race, and plays it."""
 
     @precondition(lambda self: self.world.gadgets)
@@ -111,14 +111,17 @@ class Races(Rules):
             return
         enrolment = self.nth(self.world.enrolments, max(0, n - 3))
         realm, user_id = enrolment.person.realm, enrolment.person.user_id
+        other = self.nth(self.world.enrolments, n + 1) if second == "another" else enrolment
         rivals = {
-            "same token": self.play.enrol(realm, enrolment, self.play.new_device(method)),
-            "another": self.play.enrol(realm, self.nth(self.world.enrolments, n + 1), self.play.new_device(method)),
             "disable": self.play.disable(realm, user_id),
             "remove": self.play.remove_user(realm, user_id),
         }
+        rival = rivals.get(second) or self.play.enrol(realm, other, self.play.new_device(method))
         step = self.play.enrol(realm, enrolment, self.play.new_device(method))
-        self.play.race(step, rivals[second], "add_device")
+        if second not in rivals and other is enrolment:
+            self.play.race(step, rival, "add_device_challenge")  # which is where a token is spent
+        elif self.play.race(step, rival, "add_device"):
+            enrolment.used = True  # whether or not the device was stored
 
     @rule(realm=pick, user_id=users, device_first=st.booleans(), scoped=st.booleans())
     def race_to_be_first(self, realm: int, user_id: str, device_first: bool, scoped: bool) -> None:
@@ -132,7 +135,8 @@ class Races(Rules):
         passkey = self.play.finish_passkey_enrolment(near, token, self.world.ceremonies[-1])
         device = self.play.enrol_by_action(near, token, self.play.new_device("push"))
         if device_first:
-            self.play.race(device, passkey, "add_device")
+            if self.play.race(device, passkey, "add_device"):
+                self.play.used.add((token.text, "push"))  # whether or not the device was stored
         else:
             self.play.race(passkey, device, "add_passkey")
             self.world.ceremonies[-1].spent = True

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -500,3 +500,23 @@ def test_settings_out_of_range(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         AsyncWebhookWorker(AsyncMemoryRepository(outbox=True), **settings)
     assert caught.value.path == name
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_repository_that_was_built_without_an_outbox_is_refused(kept: bool, tmp_path: Path) -> None:
+    """Nothing would ever wait in it, and a worker would say nothing of that."""
+    database = tmp_path / "passkeys.db"
+    built: list[tuple[type, object]] = [
+        (WebhookWorker, MemoryRepository(outbox=kept)),
+        (AsyncWebhookWorker, AsyncMemoryRepository(outbox=kept)),
+        (WebhookWorker, SQLRepository(f"sqlite:///{database}", outbox=kept)),
+        (AsyncWebhookWorker, AsyncSQLRepository(f"sqlite+aiosqlite:///{database}", outbox=kept)),
+    ]
+    for worker, repository in built:
+        with nullcontext() if kept else pytest.raises(ConfigurationError) as caught:
+            worker(repository, {"": endpoint()}, send=_never)
+        assert kept or (caught is not None and caught.value.path == "repository")
+
+
+def _never(*asked: object) -> WebhookResponse:
+    raise NotImplementedError

@@ -6,30 +6,48 @@ action still waits: the user tries again.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from ...actions.states import ActionState, Method
-from ...devices import Decision, DeviceMethod
-from ...errors import ActionError, CeremonyError, Code, ConfigurationError, ConflictError, PasskeyError
+from ...actions.states import Method
+from ...devices import PROTOCOL, Decision, DeviceMethod, DeviceProtocol
+from ...errors import (
+    ActionError,
+    CeremonyError,
+    Code,
+    ConfigurationError,
+    ConflictError,
+    VerificationError,
+)
 from ...webauthn.encoding import encode_base64url
 from ...webauthn.extension_inputs import AuthenticationExtensions
 from ..devices import answers
 from ..devices import challenges as devices
-from ..devices.answers import AnsweredDeviceChallenge
+from ..devices.answers import AnsweredDeviceChallenge, Consequences
 from ..devices.challenges import DeviceApproval, StartedDeviceChallenge
 from ..devices.context import DeviceContext
 from ..devices.records import DeviceChallenge
+from ..devices.steps import is_reserved
 from ..passkeys import authentication
 from ..passkeys.authentication import Authentication, StartedAuthentication
 from ..passkeys.context import Context as PasskeyContext
 from ..passkeys.steps import Body
 from .context import ActionContext
 from .records import Action
-from .steps import as_of, change, count_attempt, names_in, not_a_token, purpose_of, shown, success_token, wrong_state
-
-_WAITING: Final = frozenset({ActionState.CHALLENGE_REQUIRED, ActionState.ALLOW})
+from .steps import (
+    IN_APP,
+    WAITING,
+    change,
+    count_attempt,
+    names_in,
+    not_a_token,
+    purpose_of,
+    reject,
+    shown,
+    success_token,
+    wrong_state,
+)
 
 
 class MetChallenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +94,7 @@ async def start_passkey_challenge(
         CredentialNotFound: The user has no passkey that may answer, or does not exist, or is disabled.
         ConfigurationError: The service has no passkeys.
     """
-    action = await _waiting_action(context, token, "passkey")
+    action = await waiting_action(context, token, "passkey")
     return await authentication.start_authentication(
         passkeys_of(context),
         user_id=action.user_id,
@@ -100,10 +118,11 @@ async def finish_passkey_challenge(
 
     Raises:
         TokenError, ActionError, ConfigurationError: As `start_passkey_challenge`.
-        PasskeyError: As `PasskeyService.finish_authentication`; it counts as an attempt.
+        PasskeyError: As `PasskeyService.finish_authentication`. What does not prove what it should counts as an
+            attempt; what cannot be read does not.
     """
     passkeys = passkeys_of(context)
-    action = await _waiting_action(context, token, "passkey")
+    action = await waiting_action(context, token, "passkey")
     try:
         done = await authentication.finish_authentication(
             passkeys,
@@ -113,8 +132,8 @@ async def finish_passkey_challenge(
             purpose=purpose_of(action),
             sealed_state=sealed_state,
         )
-    except PasskeyError as error:
-        if not isinstance(error, (ConfigurationError, ConflictError)):
+    except (VerificationError, CeremonyError) as error:
+        if not isinstance(error, ConflictError):
             await count_attempt(context, action)
         raise
     return await met_by_passkey(context, action, done)
@@ -128,19 +147,19 @@ async def start_device_challenge(
     authenticator_id: str | None = None,
     content: str = "",
     number_matching: bool = False,
-    compatible: bool = False,
+    protocol: DeviceProtocol = PROTOCOL,
 ) -> StartedDeviceChallenge:
     """A question to the user's device, whose approval meets the action's challenge.
 
     Args:
         token: The action's, from `track`.
-        method, authenticator_id, content, number_matching, compatible: As in `DeviceService.start_challenge`.
+        method, authenticator_id, content, number_matching, protocol: As in `DeviceService.start_challenge`.
 
     Raises:
         TokenError, ActionError: As `start_passkey_challenge`. LimitReached: As `DeviceService.start_challenge`.
         ConfigurationError: The service has no devices, or an argument that does not go with it.
     """
-    action = await _waiting_action(context, token, method)
+    action = await waiting_action(context, token, method)
     return await devices.start_challenge(
         devices_of(context),
         method=method,
@@ -150,7 +169,7 @@ async def start_device_challenge(
         content=content,
         number_matching=number_matching,
         binding=token,
-        compatible=compatible,
+        protocol=protocol,
     )
 
 
@@ -166,17 +185,24 @@ async def answer_device_challenge(
 ) -> AnsweredDeviceChallenge:
     """What the device's user decided, as `DeviceService.answer_challenge`, of an action or of none.
 
+    What was started by `start_in_app_challenge` is unknown here: `finish_in_app_challenge` answers it.
+
     A rejection ends the action at once, and what counts as an attempt there counts for the action, too.
 
     An approval does nothing more yet: it is whoever waits that gets the proof, by `finish_device_challenge`.
     """
 
-    async def counted(challenge: DeviceChallenge) -> None:
+    async def attempt(challenge: DeviceChallenge) -> None:
         action = await _named(context, challenge)
         if action is not None:
             await count_attempt(context, action)
 
-    answered = await answers.take_answer(
+    async def rejection(challenge: DeviceChallenge) -> None:
+        action = await _named(context, challenge)
+        if action is not None:
+            await reject(context, action)
+
+    return await answers.take_answer(
         devices_of(context),
         challenge_id,
         public_key=public_key,
@@ -184,13 +210,9 @@ async def answer_device_challenge(
         decision=decision,
         verification_code=verification_code,
         app_attest_assertion=app_attest_assertion,
-        counted=counted,
+        accepts=_is_answered_here,
+        consequences=Consequences(attempt, rejection),
     )
-    if decision == "reject":
-        action = await _named(context, answered.challenge)
-        if action is not None:
-            await _reject(context, action)
-    return answered
 
 
 async def finish_device_challenge(context: ActionContext, token: str, challenge_id: str) -> MetChallenge | None:
@@ -217,7 +239,7 @@ async def finish_device_challenge(context: ActionContext, token: str, challenge_
         )
     except CeremonyError as error:
         if error.code is Code.CHALLENGE_REJECTED:
-            await _reject(context, action)
+            await reject(context, action)
         raise
     if approval is None:
         return None
@@ -226,6 +248,8 @@ async def finish_device_challenge(context: ActionContext, token: str, challenge_
 
 async def cancel_challenge(context: ActionContext, token: str, challenge_id: str | None = None) -> None:
     """Notes that the user gave up for now, which counts as an attempt; the action still waits, unless it was the last.
+
+    A ceremony with a passkey that was started before can still be finished: its client may have been slower.
 
     Args:
         token: The action's, from `track`.
@@ -236,7 +260,7 @@ async def cancel_challenge(context: ActionContext, token: str, challenge_id: str
         ChallengeError: There is no such challenge that waits for an answer.
     """
     action = await _tracked(context, token)
-    if action.state not in _WAITING:
+    if action.state not in WAITING:
         raise wrong_state(action, "it waits for no challenge")
     if challenge_id is not None:
         purpose = purpose_of(action)
@@ -295,14 +319,14 @@ async def _tracked(context: ActionContext, token: str) -> Action:
     return action
 
 
-async def _waiting_action(context: ActionContext, token: str, method: Method) -> Action:
+async def waiting_action(context: ActionContext, token: str, method: Method) -> Action:
     """The action of the token, which waits for a challenge that may be met like this.
 
     Raises:
         TokenError, ActionError.
     """
     action = await _tracked(context, token)
-    if action.state not in _WAITING:
+    if action.state not in WAITING:
         raise wrong_state(action, "it waits for no challenge")
     _check_method(action, method)
     return action
@@ -313,18 +337,13 @@ def _check_method(action: Action, method: Method) -> None:
         raise ActionError(Code.METHOD_NOT_ALLOWED, f"{method} does not meet this action", state=action.state.value)
 
 
+def _is_answered_here(purpose: str | None) -> bool:
+    return not is_reserved(purpose) or (purpose is not None and not purpose.startswith(IN_APP))
+
+
 async def _named(context: ActionContext, challenge: DeviceChallenge) -> Action | None:
     """The action that the challenge is for; None: it is for none."""
     names = names_in(challenge.purpose)
     if names is None or names[0] != challenge.user_id:
         return None
     return await context.repository.find_action(context.realm, *names)
-
-
-async def _reject(context: ActionContext, action: Action) -> None:
-    """Ends the action by a signed rejection; one that waits for no challenge any more stays as it is."""
-    if as_of(action, context.now()).state is ActionState.CHALLENGE_REQUIRED:
-        try:
-            await change(context, action, "rejection")
-        except ActionError:
-            return  # it ended otherwise meanwhile

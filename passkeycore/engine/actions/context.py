@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ...actions.rules import ActionRules
 from ..context import EngineContext
 from ..devices.context import DeviceContext
+from ..devices.repository import AsyncDeviceRepository
 from ..passkeys.context import Context as PasskeyContext
 from ..repository import AsyncPasskeyRepository
 from .repository import AsyncActionRepository
@@ -21,6 +22,7 @@ class ActionContext(EngineContext, frozen=True, kw_only=True):
         repository: Actions.
         users: Users and passkeys, which those of the two services have.
         passkeys, devices: What meets challenges; None: nobody has any.
+        known_devices: Where the users' devices are, whether they meet challenges here or not; None: nobody knows.
         rules: Decide where an action begins.
         tokens: Makes and reads the tokens of actions.
         lifetime: How long a challenge may take, and how long its success can be shown.
@@ -31,6 +33,7 @@ class ActionContext(EngineContext, frozen=True, kw_only=True):
     users: AsyncPasskeyRepository
     passkeys: PasskeyContext | None
     devices: DeviceContext | None
+    known_devices: AsyncDeviceRepository | None
     rules: ActionRules
     tokens: "Tokens"
     lifetime: timedelta

@@ -6,16 +6,18 @@ the scope ``add:authenticators``, for a user who is signed in, or one whose chal
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from ...actions.states import ActionState
-from ...devices import DeviceMethod
+from ...actions.states import ActionState, Method
+from ...devices import DEVICE_METHODS, DeviceMethod
 from ...errors import Code, LimitReached, TokenError
 from ...webauthn.options import Conveyance
-from ..devices import credentials
-from ..devices.credentials import AppAttestation, derived_id, ensure_user
+from ..checks import OwnPurpose
+from ..devices.app_attest import AppAttestation
+from ..devices.credentials import remove_device
+from ..devices.enrolment import derived_id, found_or_new_user, judged_device, store_device
 from ..devices.records import DeviceCredential
 from ..passkeys import management, registration
 from ..passkeys.context import Context as PasskeyContext
@@ -25,7 +27,7 @@ from .challenges import devices_of, passkeys_of
 from .context import ActionContext
 from .records import Action
 from .steps import purpose_of, shown, wrong_state
-from .tracking import ADD_AUTHENTICATORS, check_authenticator
+from .tracking import ADD_AUTHENTICATORS, check_authenticator, methods_of, owned_authenticators
 
 _REFUSED: Final = frozenset(
     {
@@ -36,6 +38,20 @@ _REFUSED: Final = frozenset(
     }
 )
 _PURPOSE: Final = "passkeycore/enrolment "
+
+
+class _Holder(NamedTuple):
+    """Whoever holds a token.
+
+    Attributes:
+        action: Whose token it is.
+        has_succeeded: The token is of the action's success.
+        has_first_only: They may enrol what is the user's first authenticator.
+    """
+
+    action: Action
+    has_succeeded: bool = False
+    has_first_only: bool = False
 
 
 async def start_passkey_enrolment(
@@ -65,9 +81,10 @@ async def start_passkey_enrolment(
         ActionError: `action_state`: the action was blocked, has failed, or waits for a review.
         PasskeyError: As `PasskeyService.start_registration`.
     """
-    action, is_first = await _authorised(context, token)
+    holder = await _authorised(context, token)
+    action = holder.action
     return await registration.start_registration(
-        _passkeys(context, is_first),
+        _passkeys(context, holder),
         user_id=action.user_id,
         user_name=user_name,
         user_display_name=user_display_name,
@@ -79,7 +96,7 @@ async def start_passkey_enrolment(
         extra_origin=extra_origin,
         timeout_ms=timeout_ms,
         binding=token,
-        purpose=_PURPOSE + purpose_of(action),
+        purpose=OwnPurpose(_PURPOSE + purpose_of(action)),
     )
 
 
@@ -96,25 +113,26 @@ async def finish_passkey_enrolment(
         TokenError, ActionError: As `start_passkey_enrolment`: what the user has enrolled meanwhile counts.
         PasskeyError: As `PasskeyService.finish_registration`.
     """
-    action, is_first = await _authorised(context, token)
-    passkeys = _passkeys(context, is_first)
+    holder = await _authorised(context, token)
+    action, passkeys = holder.action, _passkeys(context, holder)
     try:
         done = await registration.finish_registration(
             passkeys,
             body,
             user_id=action.user_id,
             binding=token,
-            purpose=_PURPOSE + purpose_of(action),
+            purpose=OwnPurpose(_PURPOSE + purpose_of(action)),
             sealed_state=sealed_state,
         )
     except LimitReached:
-        if is_first and passkeys_of(context).max_passkeys_per_user > 1:
+        if holder.has_first_only and passkeys_of(context).max_passkeys_per_user > 1:
             raise _no_scope() from None
         raise
-    if is_first and await _has_devices(context, action.user_id):
-        # Another kind was enrolled in the same moment. Neither was the first, for all that anybody can tell.
+    try:
+        await _look_again(context, holder, *DEVICE_METHODS)
+    except TokenError:
         await management.remove_passkey(passkeys, action.user_id, done.passkey.credential_id)
-        raise _no_scope()
+        raise
     return done
 
 
@@ -146,9 +164,9 @@ async def enrol_device(
         TokenError, ActionError: As `start_passkey_enrolment`.
         PasskeyError: As `DeviceService.enrol_device`.
     """
-    action, is_first = await _authorised(context, token)
-    devices = devices_of(context)
-    device = credentials.judged_device(
+    holder = await _authorised(context, token)
+    action, devices = holder.action, devices_of(context)
+    device = judged_device(
         devices,
         user_id=action.user_id,
         authenticator_id=derived_id(token, method),
@@ -163,54 +181,73 @@ async def enrol_device(
         expires_at=expires_at,
         app_attestation=app_attestation,
     )
-    await ensure_user(devices, action.user_id, user_name, user_display_name)
+    user, is_new = await found_or_new_user(devices, action.user_id, user_name, user_display_name)
     try:
-        limit = 1 if is_first else devices.max_devices_per_user
-        spent_until = device.created_at + context.lifetime
-        await credentials.store_device(devices, device, limit, derived_id(token, method), spent_until)
+        await store_device(
+            devices,
+            device,
+            1 if holder.has_first_only else devices.max_devices_per_user,
+            enrolment_id=derived_id(token, method),
+            spent_until=device.created_at + context.lifetime,
+            new_user=user if is_new else None,
+        )
     except LimitReached:
-        if is_first and devices.max_devices_per_user > 1:
+        if holder.has_first_only and devices.max_devices_per_user > 1:
             raise _no_scope() from None
         raise
-    if is_first and await _has_passkeys(context, action.user_id):
-        await credentials.remove_device(devices, action.user_id, device.authenticator_id)  # see above
-        raise _no_scope()
+    try:
+        await _look_again(context, holder, "passkey")
+    except TokenError:
+        await remove_device(devices, action.user_id, device.authenticator_id)
+        raise
     return device
 
 
-async def _authorised(context: ActionContext, token: str) -> tuple[Action, bool]:
-    """The token's action, and whether its holder may enrol a first authenticator only.
+async def _authorised(context: ActionContext, token: str) -> _Holder:
+    """What the token lets its holder do.
 
     Raises:
-        TokenError, ActionError: It may enrol none.
+        TokenError, ActionError: They may enrol nothing.
     """
     kind, action = await shown(context, token)
     if action.state in _REFUSED:
         raise wrong_state(action, "nothing is enrolled with it")
     if kind == "success":
         await check_authenticator(context, action)  # or who stole a passkey adds another after it was removed
-        return action, False
+        return _Holder(action, has_succeeded=True)
     if ADD_AUTHENTICATORS in action.scope:
-        return action, False
-    if await _has_passkeys(context, action.user_id) or await _has_devices(context, action.user_id):
+        return _Holder(action)
+    if await _enrolled(context, action):
         raise _no_scope()
-    return action, True
+    return _Holder(action, has_first_only=True)
 
 
-async def _has_passkeys(context: ActionContext, user_id: str) -> bool:
-    account = await context.users.find_account(context.realm, user_id)
-    return account is not None and bool(account.passkeys)
+async def _look_again(context: ActionContext, holder: _Holder, *others: Method) -> None:
+    """Returns only when what let the holder enrol something holds after that was stored, too.
+
+    Args:
+        context, holder: Whose.
+        others: What a first authenticator of this kind cannot have beside it.
+
+    Raises:
+        TokenError: What met the challenge was removed meanwhile; or another kind was enrolled in the same moment, and
+            neither was the first, for all that anybody can tell.
+    """
+    if holder.has_succeeded:
+        await check_authenticator(context, holder.action)
+    if holder.has_first_only and not set(others).isdisjoint(await _enrolled(context, holder.action)):
+        raise _no_scope()
 
 
-async def _has_devices(context: ActionContext, user_id: str) -> bool:
-    devices = context.devices
-    return devices is not None and bool(await devices.repository.list_devices(context.realm, user_id))
+async def _enrolled(context: ActionContext, action: Action) -> tuple[Method, ...]:
+    account = await context.users.find_account(context.realm, action.user_id)
+    return methods_of(await owned_authenticators(context, action.user_id, account))
 
 
-def _passkeys(context: ActionContext, is_first: bool) -> PasskeyContext:
+def _passkeys(context: ActionContext, holder: _Holder) -> PasskeyContext:
     """As the passkeys' service has it; for a first authenticator, storage itself sees to it that it is the first."""
     passkeys = passkeys_of(context)
-    return msgspec.structs.replace(passkeys, max_passkeys_per_user=1) if is_first else passkeys
+    return msgspec.structs.replace(passkeys, max_passkeys_per_user=1) if holder.has_first_only else passkeys
 
 
 def _no_scope() -> TokenError:

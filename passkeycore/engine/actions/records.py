@@ -26,6 +26,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
         redirect_url: Where hosted pages send the user afterwards.
         created_at, expires_at, state_updated_at: UTC. A challenge that is not met before `expires_at` has failed.
         attempts: How many times meeting it went wrong.
+        last_failure_at: When it last went wrong, or was rejected, UTC; None: it never did.
         method, authenticator_id: What met it; None: nothing has.
         user_verified: It was met with user verification that can be trusted.
         consumed_at: When its success was used up, UTC; None: it was not.
@@ -49,12 +50,21 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     state_updated_at: datetime
     attempts: int = 0
+    last_failure_at: datetime | None = None
     method: Method | None = None
     authenticator_id: str | None = None
     user_verified: bool = False
     consumed_at: datetime | None = None
     revision: int = 0
     realm: str = ""
+
+    @property
+    def failed_at(self) -> datetime | None:
+        """When it counts as a failure; None: it does not.
+
+        One that was met in the end is none, nor one that lapsed before anybody tried to meet it: people close windows.
+        """
+        return None if self.state == ActionState.CHALLENGE_SUCCEEDED else self.last_failure_at
 
 
 class ActionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +95,10 @@ class ActionHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What a user's actions say about the next one.
 
     Attributes:
-        recent_failures: How many are CHALLENGE_FAILED since the time that was asked for.
-        device_known: One with this `device_id` is CHALLENGE_SUCCEEDED.
-        user_verified_at: The latest `state_updated_at` of those that are CHALLENGE_SUCCEEDED and `user_verified`.
+        recent_failures: How many failed in the time that was asked for; see `Action.failed_at`.
+        device_known: One with this `device_id` is CHALLENGE_SUCCEEDED, by an authenticator that was asked for.
+        user_verified_at: The latest `state_updated_at` of those that are CHALLENGE_SUCCEEDED, by an authenticator that
+            was asked for, and `user_verified`.
     """
 
     recent_failures: int = 0

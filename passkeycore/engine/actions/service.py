@@ -4,20 +4,35 @@ No bodies here: what a method does stands in the flow of its name.
 """
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from ...actions.rules import ActionRules
 from ...errors import ConfigurationError
+from ..context import EngineContext
+from ..devices.context import DeviceContext
+from ..devices.repository import AsyncDeviceRepository
 from ..devices.service import AsyncDeviceService, DeviceService
 from ..passkeys.service import AsyncPasskeyService, PasskeyService
+from ..repository import AsyncEventRepository, AsyncPasskeyRepository
 from ..run import asynchronous, awaited, immediate, synchronous
 from ..service import Adapt, check_number, check_tokens
-from . import challenges, enrolment, sign_in, tracking
+from . import challenges, enrolment, in_app, sign_in, tracking
 from .context import ActionContext
-from .repository import ActionRepository, AsyncActionRepository
+from .repository import ActionRepository, ActionsOfUsers, AsyncActionRepository, AsyncActionsOfUsers
 
 if TYPE_CHECKING:
     from ...tokens import Tokens
+
+_S = TypeVar("_S", bound="_Service")
+
+
+def _known_devices(adapt: Adapt, repository: object, devices: DeviceContext | None) -> AsyncDeviceRepository | None:
+    """Where devices are. A service without them may still share a storage with one that has them."""
+    if devices is not None:
+        return devices.repository
+    return adapt(repository, AsyncDeviceRepository) if hasattr(repository, "list_devices") else None
 
 
 class _Service:
@@ -62,6 +77,7 @@ class _Service:
             users=around.repository,
             passkeys=passkey_context,
             devices=device_context,
+            known_devices=_known_devices(adapt, repository, device_context),
             rules=rules or ActionRules(),
             tokens=tokens,
             lifetime=timedelta(seconds=lifetime_s),
@@ -73,13 +89,40 @@ class _Service:
             random=around.random,
         )
 
+    def _using(self: _S, adapt: Adapt, repository: object) -> _S:
+        context, changes = self.context, dict[str, Any]()
+
+        def events(before: EngineContext) -> AsyncEventRepository | None:
+            return None if before.events is None else adapt(repository, AsyncEventRepository)
+
+        if context.passkeys is not None:
+            users = adapt(repository, AsyncPasskeyRepository)
+            changes["passkeys"] = msgspec.structs.replace(
+                context.passkeys, repository=users, events=events(context.passkeys)
+            )
+        if context.devices is not None:
+            devices = adapt(repository, AsyncDeviceRepository)
+            changes["devices"] = msgspec.structs.replace(
+                context.devices, repository=devices, events=events(context.devices)
+            )
+        other = type(self).__new__(type(self))
+        other.context = msgspec.structs.replace(
+            context,
+            repository=adapt(repository, AsyncActionRepository),
+            users=adapt(repository, AsyncPasskeyRepository),
+            known_devices=None if context.known_devices is None else adapt(repository, AsyncDeviceRepository),
+            events=events(context),
+            **changes,
+        )
+        return other
+
 
 class ActionService(_Service):
     """Actions over a synchronous repository: what users are about to do, and proof that they met the challenge.
 
         actions = ActionService(repository, tokens=tokens, passkeys=passkeys, devices=devices, rules=rules)
 
-        tracked = actions.track(me.id, "transfer", client=Client(ip_address=…, custom={"amount": 500}))
+        tracked = actions.track(me.id, "transfer", client=ClientInfo(ip_address=…, custom={"amount": 500}))
         if tracked.state == "CHALLENGE_REQUIRED": ...  # tracked.token to the client, which meets the challenge:
 
         start = actions.start_passkey_challenge(token)  # start.to_dict() to the page
@@ -128,12 +171,21 @@ class ActionService(_Service):
             max_attempts=max_attempts,
         )
 
+    def using(self, repository: ActionsOfUsers) -> "ActionService":
+        """The same service over another repository, such as one that joins a transaction of the caller's.
+
+        It has to keep all that the service looks at: actions, users and passkeys; devices and events where the service
+        has them.
+        """
+        return self._using(immediate, repository)
+
     track = synchronous(tracking.track)
     validate_challenge = synchronous(tracking.validate_challenge)
     action_of_token = synchronous(tracking.action_of_token)
     get_action = synchronous(tracking.get_action)
     update_action = synchronous(tracking.update_action)
     list_actions = synchronous(tracking.list_actions)
+    remove_actions = synchronous(tracking.remove_actions)
 
     start_passkey_challenge = synchronous(challenges.start_passkey_challenge)
     finish_passkey_challenge = synchronous(challenges.finish_passkey_challenge)
@@ -146,6 +198,9 @@ class ActionService(_Service):
     finish_passkey_sign_in = synchronous(sign_in.finish_passkey_sign_in)
     start_device_sign_in = synchronous(sign_in.start_device_sign_in)
     finish_device_sign_in = synchronous(sign_in.finish_device_sign_in)
+
+    start_in_app_challenge = synchronous(in_app.start_in_app_challenge)
+    finish_in_app_challenge = synchronous(in_app.finish_in_app_challenge)
 
     start_passkey_enrolment = synchronous(enrolment.start_passkey_enrolment)
     finish_passkey_enrolment = synchronous(enrolment.finish_passkey_enrolment)
@@ -179,12 +234,21 @@ class AsyncActionService(_Service):
             max_attempts=max_attempts,
         )
 
+    def using(self, repository: AsyncActionsOfUsers) -> "AsyncActionService":
+        """The same service over another repository, such as one that joins a transaction of the caller's.
+
+        It has to keep all that the service looks at: actions, users and passkeys; devices and events where the service
+        has them.
+        """
+        return self._using(awaited, repository)
+
     track = asynchronous(tracking.track)
     validate_challenge = asynchronous(tracking.validate_challenge)
     action_of_token = asynchronous(tracking.action_of_token)
     get_action = asynchronous(tracking.get_action)
     update_action = asynchronous(tracking.update_action)
     list_actions = asynchronous(tracking.list_actions)
+    remove_actions = asynchronous(tracking.remove_actions)
 
     start_passkey_challenge = asynchronous(challenges.start_passkey_challenge)
     finish_passkey_challenge = asynchronous(challenges.finish_passkey_challenge)
@@ -197,6 +261,9 @@ class AsyncActionService(_Service):
     finish_passkey_sign_in = asynchronous(sign_in.finish_passkey_sign_in)
     start_device_sign_in = asynchronous(sign_in.start_device_sign_in)
     finish_device_sign_in = asynchronous(sign_in.finish_device_sign_in)
+
+    start_in_app_challenge = asynchronous(in_app.start_in_app_challenge)
+    finish_in_app_challenge = asynchronous(in_app.finish_in_app_challenge)
 
     start_passkey_enrolment = asynchronous(enrolment.start_passkey_enrolment)
     finish_passkey_enrolment = asynchronous(enrolment.finish_passkey_enrolment)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ...actions.states import ActionState
-from ...devices import DeviceMethod
+from ...devices import PROTOCOL, DeviceMethod, DeviceProtocol
 from ...errors import ConfigurationError
+from ..checks import OwnPurpose
 from ..devices import challenges as devices
 from ..devices.challenges import StartedDeviceChallenge
 from ..passkeys import authentication
@@ -18,7 +19,7 @@ from .challenges import MetChallenge, devices_of, met_by_device, met_by_passkey,
 from .context import ActionContext
 from .records import Action
 from .steps import wrong_state
-from .tracking import Client, check_word, track
+from .tracking import ClientInfo, check_word, checked_client, track
 
 _PURPOSE = "passkeycore/sign-in "
 _OPEN = frozenset({ActionState.ALLOW, ActionState.CHALLENGE_REQUIRED})
@@ -50,7 +51,7 @@ async def start_passkey_sign_in(
     return await authentication.start_authentication(
         passkeys_of(context),
         binding=binding,
-        purpose=_PURPOSE + action,
+        purpose=OwnPurpose(_PURPOSE + action),
         mediation=mediation,
         hints=hints,
         extra_origin=extra_origin,
@@ -64,7 +65,7 @@ async def finish_passkey_sign_in(
     body: Body,
     *,
     binding: bytes | str,
-    client: Client | None = None,
+    client: ClientInfo | None = None,
     sealed_state: str | None = None,
 ) -> MetChallenge:
     """Who signed in, and the action that says so. The ceremony is spent whatever happens.
@@ -79,10 +80,11 @@ async def finish_passkey_sign_in(
         PasskeyError: As `PasskeyService.finish_authentication`. DecodeError: `action_invalid`.
     """
     check_word(action)
+    client = checked_client(client)  # before the ceremony is spent
     done = await authentication.finish_authentication(
-        passkeys_of(context), body, binding=binding, purpose=_PURPOSE + action, sealed_state=sealed_state
+        passkeys_of(context), body, binding=binding, purpose=OwnPurpose(_PURPOSE + action), sealed_state=sealed_state
     )
-    return await met_by_passkey(context, await _begun(context, done.user_id, action, client), done)
+    return await met_by_passkey(context, await begun(context, done.user_id, action, client), done)
 
 
 async def start_device_sign_in(
@@ -93,13 +95,13 @@ async def start_device_sign_in(
     binding: bytes | str,
     content: str = "",
     number_matching: bool = False,
-    compatible: bool = False,
+    protocol: DeviceProtocol = PROTOCOL,
 ) -> StartedDeviceChallenge:
     """A question to whoever's device: by ``qr-code``, or ``in-app``.
 
     Args:
         action, binding: As in `start_passkey_sign_in`.
-        method, content, number_matching, compatible: As in `DeviceService.start_challenge`.
+        method, content, number_matching, protocol: As in `DeviceService.start_challenge`.
 
     Raises:
         DecodeError: `action_invalid`, `name_invalid`.
@@ -109,16 +111,16 @@ async def start_device_sign_in(
     return await devices.start_challenge(
         devices_of(context),
         method=method,
-        purpose=_PURPOSE + action,
+        purpose=OwnPurpose(_PURPOSE + action),
         content=content,
         number_matching=number_matching,
         binding=binding,
-        compatible=compatible,
+        protocol=protocol,
     )
 
 
 async def finish_device_sign_in(
-    context: ActionContext, action: str, challenge_id: str, *, binding: bytes | str, client: Client | None = None
+    context: ActionContext, action: str, challenge_id: str, *, binding: bytes | str, client: ClientInfo | None = None
 ) -> MetChallenge | None:
     """Who signed in, and the action that says so, once; None while no device has answered.
 
@@ -132,15 +134,16 @@ async def finish_device_sign_in(
         CeremonyError, ChallengeError, ConflictError: As `DeviceService.poll_challenge`. DecodeError: `action_invalid`.
     """
     check_word(action)
+    client = checked_client(client)  # before the answer is given out
     approval = await devices.poll_challenge(
-        devices_of(context), challenge_id, binding=binding, purpose=_PURPOSE + action
+        devices_of(context), challenge_id, binding=binding, purpose=OwnPurpose(_PURPOSE + action)
     )
     if approval is None:
         return None
-    return await met_by_device(context, await _begun(context, approval.user_id, action, client), approval)
+    return await met_by_device(context, await begun(context, approval.user_id, action, client), approval)
 
 
-async def _begun(context: ActionContext, user_id: str, word: str, client: Client | None) -> Action:
+async def begun(context: ActionContext, user_id: str, word: str, client: ClientInfo | None) -> Action:
     """The action of whoever has just proved themselves, unless rules say no."""
     action = (await track(context, user_id, word, client=client)).action
     if action.state not in _OPEN:

@@ -6,6 +6,7 @@ that they are about, so that neither outlives it.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -14,6 +15,7 @@ import msgspec
 from ...actions.states import ActionState, Cause, transition
 from ...errors import ActionError, Code, ConflictError, DecodeError, TokenError
 from ...webauthn.encoding import decode_base64url, encode_base64url
+from ..checks import OwnPurpose
 from ..records import Event, EventType
 from .context import ActionContext
 from .records import Action
@@ -21,10 +23,16 @@ from .records import Action
 if TYPE_CHECKING:
     from ...tokens import JSON
 
+WAITING: Final = frozenset({ActionState.CHALLENGE_REQUIRED, ActionState.ALLOW})
+"""In which an action can be met, fail, and be rejected."""
+
 TokenKind: TypeAlias = Literal["track", "success"]
 
 _TOKEN: Final = "passkeycore/action"
-_PURPOSE: Final = "passkeycore/action "
+_PURPOSE: Final = OwnPurpose("passkeycore/action ")
+IN_APP: Final = OwnPurpose("passkeycore/in-app ")
+"""Begins what a challenge within an app is for, where no action is there yet."""
+
 _LENGTH: Final = re.compile(r"([0-9]{1,3}):")
 _RACES: Final = 10  # lost to somebody who changed the same action meanwhile
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,13 +98,13 @@ def as_of(action: Action, now: datetime) -> Action:
     return action
 
 
-def purpose_of(action: Action) -> str:
+def purpose_of(action: Action) -> OwnPurpose:
     """What a ceremony or device challenge for this action is for: its names, so that it is for no other.
 
     Up to 640 characters. Each name is preceded by its length: no two actions spell the same.
     """
     names = action.user_id, action.action, action.idempotency_key
-    return _PURPOSE + "".join(f"{len(name)}:{name}" for name in names)
+    return OwnPurpose(_PURPOSE + "".join(f"{len(name)}:{name}" for name in names))
 
 
 def names_in(purpose: str | None) -> tuple[str, str, str] | None:
@@ -133,21 +141,52 @@ async def change(context: ActionContext, action: Action, cause: Cause, **members
     raise changes_too_fast()
 
 
+async def reject(context: ActionContext, action: Action) -> None:
+    """Ends the action, which its user has rejected; one that waits for no challenge any more stays as it is.
+
+    Raises:
+        ActionError: `action_not_found`: it is gone. ConflictError: it changes faster than it can be written.
+    """
+    await _fail(context, action, lambda current: _failed(current, "rejection"))
+
+
 async def count_attempt(context: ActionContext, action: Action) -> None:
-    """Notes that meeting the challenge went wrong; after the last attempt, the action has failed."""
+    """Notes that meeting the challenge went wrong; after the last attempt, the action has failed.
+
+    Raises:
+        ActionError, ConflictError: As `reject`.
+    """
+
+    def counted(current: Action) -> Action:
+        current = msgspec.structs.replace(current, attempts=current.attempts + 1)
+        return current if current.attempts < context.max_attempts else _failed(current, "attempts")
+
+    await _fail(context, action, counted)
+
+
+async def _fail(context: ActionContext, action: Action, failed: Callable[[Action], Action]) -> None:
+    """Writes what went wrong, so that it lasts whatever becomes of the caller's transaction."""
     now = context.now()
     for _ in range(_RACES):
         current = as_of(action, now)
-        if current.state is not ActionState.CHALLENGE_REQUIRED:
+        if current.state not in WAITING:
             return
-        counted = msgspec.structs.replace(current, attempts=current.attempts + 1)
-        if counted.attempts >= context.max_attempts:
-            state = transition(counted.state, "attempts")
-            counted = msgspec.structs.replace(counted, state=state, state_updated_at=now)
-        if await _replace(context, counted) is not None:
+        after = msgspec.structs.replace(failed(current), last_failure_at=now, revision=current.revision + 1)
+        if after.state is not current.state:
+            after = msgspec.structs.replace(after, state_updated_at=now)
+        event = action_event(context, EventType.ACTION_UPDATED, after)
+        stored = await context.repository.record_failure(after, context.stored(event))
+        if stored is after:
+            context.tell(event)
             return
-        action = await found(context, action.user_id, action.action, action.idempotency_key)
+        if stored is None:
+            raise _not_found()
+        action = stored
     raise changes_too_fast()
+
+
+def _failed(action: Action, cause: Cause) -> Action:
+    return msgspec.structs.replace(action, state=transition(action.state, cause))
 
 
 async def found(context: ActionContext, user_id: str, word: str, idempotency_key: str) -> Action:
@@ -158,7 +197,7 @@ async def found(context: ActionContext, user_id: str, word: str, idempotency_key
     """
     action = await context.repository.find_action(context.realm, user_id, word, idempotency_key)
     if action is None:
-        raise ActionError(Code.ACTION_NOT_FOUND, "there is no such action")
+        raise _not_found()
     return action
 
 
@@ -177,6 +216,10 @@ def action_event(context: ActionContext, type: EventType, action: Action) -> Eve
 def wrong_state(action: Action, message: str) -> ActionError:
     """The action is in a state in which this is not done."""
     return ActionError(Code.ACTION_STATE, message, state=action.state.value)
+
+
+def _not_found() -> ActionError:
+    return ActionError(Code.ACTION_NOT_FOUND, "there is no such action")
 
 
 def changes_too_fast() -> ConflictError:

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from types import NoneType
 from typing import Any, Final
 
@@ -28,13 +28,14 @@ _MOST_CUSTOM: Final = 64
 _MOST_LISTED: Final = 1000
 _LONGEST_TEXT: Final = 1024
 _LARGEST_INTEGER: Final = 2**63 - 1
+_LEAST_AGE: Final = timedelta(days=1)
 _REVIEWED: Final[Mapping[ActionState, Cause]] = {
     ActionState.REVIEW_SUCCEEDED: "review_passed",
     ActionState.REVIEW_FAILED: "review_failed",
 }
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What the application knows of who asks. What is unknown stays None.
 
     Attributes:
@@ -55,7 +56,7 @@ class TrackedAction(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         action: As stored.
         token: For the client: names the action, and proves nothing.
-        enrolled_methods: By which the user could meet a challenge.
+        enrolled_methods: Of what the user has enrolled, expired or not; none for one who is disabled.
     """
 
     action: Action
@@ -77,7 +78,7 @@ class TrackedAction(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_enrolled(self) -> bool:
-        """The user has something to meet a challenge with."""
+        """The user has enrolled something."""
         return bool(self.enrolled_methods)
 
     @property
@@ -92,7 +93,7 @@ async def track(
     action: str,
     *,
     idempotency_key: str | None = None,
-    client: Client | None = None,
+    client: ClientInfo | None = None,
     scope: Collection[str] = (),
     redirect_url: str | None = None,
 ) -> TrackedAction:
@@ -115,21 +116,28 @@ async def track(
     """
     now = context.now()
     check_user_id(user_id)
-    client = _checked_client(client or Client())
+    client = checked_client(client)
     check_word(action)
     if idempotency_key == "":
         raise _invalid("1 to 255 characters", "idempotency_key")
     check_text(idempotency_key, "idempotency_key", longest=255)
     check_text(redirect_url, "redirect_url", longest=2048)
-    if len(scope) > _MOST_SCOPES or not all(isinstance(one, str) and _SCOPE.fullmatch(one) for one in scope):
+    if (
+        not isinstance(scope, Collection)
+        or len(scope) > _MOST_SCOPES
+        or not all(isinstance(one, str) and _SCOPE.fullmatch(one) for one in scope)
+    ):
         raise _invalid(f"up to {_MOST_SCOPES} such as add:authenticators", "scope")
 
     account = await context.users.find_account(context.realm, user_id)
-    enrolled = await enrolled_methods(context, user_id, account)
+    is_disabled = account is not None and account.user.disabled_at is not None
+    owned = () if is_disabled else await owned_authenticators(context, user_id, account)
+    enrolled = methods_of(owned)
     history = ActionHistory()
     if context.rules.needs_history(action):
         since = now - timedelta(seconds=context.rules.failure_window_s)
-        history = await context.repository.action_history(context.realm, user_id, client.device_id, since)
+        names = {authenticator_id for _, authenticator_id in owned}
+        history = await context.repository.action_history(context.realm, user_id, names, client.device_id, since, now)
     decision = context.rules.evaluate(
         action,
         Facts(
@@ -144,7 +152,6 @@ async def track(
             recent_failures=history.recent_failures,
         ),
     )
-    is_disabled = account is not None and account.user.disabled_at is not None
     new = Action(
         user_id=user_id,
         action=action,
@@ -165,7 +172,7 @@ async def track(
     )
     event = action_event(context, EventType.ACTION_TRACKED, new)
     stored = await context.repository.add_action(new, context.stored(event))
-    if stored == new:
+    if stored is new:
         context.tell(event)
     return TrackedAction(action=as_of(stored, now), token=track_token(context, stored), enrolled_methods=enrolled)
 
@@ -264,13 +271,18 @@ async def list_actions(
             `limit`, or a time without its zone.
     """
     now = context.now()
-    which = which or ActionFilter()
+    which = ActionFilter() if which is None else which
+    if not isinstance(which, ActionFilter):
+        raise ConfigurationError("an ActionFilter", path="which")
     if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
         raise ConfigurationError(f"1 to {_MOST_LISTED}", path="limit")
+    if not isinstance(which.actions, (tuple, NoneType)) or not isinstance(which.states, (tuple, NoneType)):
+        raise ConfigurationError("tuples", path="which")
     if not all(isinstance(state, ActionState) for state in which.states or ()):
         raise _invalid("no states of actions", "which.states")
-    if any(at is not None and at.utcoffset() is None for at in (which.since, which.until)):
-        raise ConfigurationError("a time without its zone", path="which")
+    for at in (which.since, which.until):
+        if at is not None and (not isinstance(at, datetime) or at.utcoffset() is None):
+            raise ConfigurationError("a time with its zone", path="which")
     if not isinstance(cursor, (str, NoneType)):
         raise DecodeError(Code.CURSOR_INVALID, "no cursor", path="cursor")
     if which.user_id is not None:
@@ -281,20 +293,41 @@ async def list_actions(
     return msgspec.structs.replace(page, actions=tuple(as_of(action, now) for action in page.actions))
 
 
-async def enrolled_methods(context: ActionContext, user_id: str, account: Account | None) -> tuple[Method, ...]:
-    """By which the user can meet a challenge now; none for one who is disabled."""
-    if account is None or account.user.disabled_at is not None:
+async def remove_actions(context: ActionContext, before: datetime) -> int:
+    """How many old actions were removed: those whose challenge and token expired before `before`. Events stay.
+
+    Call it now and then: nothing else removes actions of users who stay. Whatever rules ask about the past, such as
+    whether a device is known, they ask about what is left; and an idempotency key that was removed begins anew.
+
+    Raises:
+        ConfigurationError: A time without its zone, or one within the last day, when an action may still be of use.
+    """
+    if not isinstance(before, datetime) or before.utcoffset() is None or before > context.now() - _LEAST_AGE:
+        raise ConfigurationError("a time with its zone, at least a day ago", path="before")
+    return await context.repository.remove_actions(context.realm, before)
+
+
+async def owned_authenticators(
+    context: ActionContext, user_id: str, account: Account | None
+) -> tuple[tuple[Method, str], ...]:
+    """Method and id of whatever the user has enrolled, as far as there is a way to know it.
+
+    It need not be of use now: a device that has expired, say, still tells that the user is somebody who has to prove
+    themselves, and that nobody enrols a first authenticator for them.
+    """
+    if account is None:
         return ()
-    methods: list[Method] = []
-    if context.passkeys is not None and any(
-        passkey.credential.rp_id == context.passkeys.rp.id for passkey in account.passkeys
-    ):
-        methods.append("passkey")
-    if context.devices is not None:
-        now = context.now()
-        devices = await context.devices.repository.list_devices(context.realm, user_id)
-        methods.extend(device.method for device in devices if is_current(device, now))
-    return tuple(dict.fromkeys(methods))
+    owned: list[tuple[Method, str]] = []
+    owned.extend(("passkey", encode_base64url(passkey.credential_id)) for passkey in account.passkeys)
+    if context.known_devices is not None:
+        devices = await context.known_devices.list_devices(context.realm, user_id)
+        owned.extend((device.method, device.authenticator_id) for device in devices)
+    return tuple(owned)
+
+
+def methods_of(owned: Iterable[tuple[Method, str]]) -> tuple[Method, ...]:
+    """Each method once, in order."""
+    return tuple(dict.fromkeys(method for method, _ in owned))
 
 
 async def check_authenticator(context: ActionContext, action: Action) -> None:
@@ -323,7 +356,16 @@ def check_word(action: str) -> None:
         raise _invalid("1 to 64 letters, digits, _ and -", "action")
 
 
-def _checked_client(client: Client) -> Client:
+def checked_client(client: ClientInfo | None) -> ClientInfo:
+    """`client`, fit to be stored; of nothing, nothing is known.
+
+    Raises:
+        DecodeError: `name_invalid`, `action_invalid`: it cannot be stored. ConfigurationError: no `ClientInfo`.
+    """
+    if client is None:
+        return ClientInfo()
+    if not isinstance(client, ClientInfo):
+        raise ConfigurationError("a ClientInfo", path="client")
     check_text(client.ip_address, "ip_address", longest=64)
     check_text(client.device_id, "device_id", longest=255)
     user_agent = client.user_agent

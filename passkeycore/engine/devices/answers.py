@@ -7,14 +7,15 @@ answer, here.
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from ...devices import COMPATIBLE, PROTOCOL, Decision, DeviceMethod, DeviceVerifier
-from ...errors import ChallengeError, Code, DecodeError, SignatureError, UntrustedError, VerificationError
+from ...devices import CHALLENGE_ID_PROTOCOL, PROTOCOL, Decision, DeviceMethod, DeviceVerifier
+from ...errors import ChallengeError, Code, DecodeError, SignatureError, VerificationError
 from ..checks import check_text
 from ..records import EventType, User
+from .app_attest import used_device
 from .context import DeviceContext, is_current, revised
 from .records import DeviceChallenge, DeviceCredential
 from .steps import (
@@ -34,11 +35,27 @@ from .steps import (
     unknown_challenge,
 )
 
-if TYPE_CHECKING:
-    from ...app_attest import AppAttestPolicy
+Told: TypeAlias = Callable[[DeviceChallenge], Awaitable[None]]
 
-Counted: TypeAlias = Callable[[DeviceChallenge], Awaitable[None]]
-"""Is told of an attempt that was counted."""
+
+class Consequences(NamedTuple):
+    """What an answer does besides, where the challenge is an action's.
+
+    Attributes:
+        attempt: Called when an attempt was counted.
+        rejection: Called when a rejection was stored, and again should the device repeat it: the process may have died
+            in between.
+    """
+
+    attempt: Told
+    rejection: Told
+
+
+async def _nothing(challenge: DeviceChallenge) -> None:
+    return
+
+
+NO_CONSEQUENCES: Final = Consequences(_nothing, _nothing)
 
 
 class PendingDeviceChallenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +91,13 @@ class AnsweredDeviceChallenge(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         challenge: As stored now.
         device: What answered, as stored now.
+        user: Whose device it is.
         decision: What its user decided.
     """
 
     challenge: DeviceChallenge
     device: DeviceCredential
+    user: User
     decision: Decision
 
     @property
@@ -106,7 +125,7 @@ async def pending_challenge(
     Args:
         method, public_key: Which device credential asks.
         signature: Of a fetch; see `passkeycore.devices`. None, for an app of another service's: only challenges that
-            were started as `compatible` are found.
+            were started for the protocol ``challenge-id`` are found.
         issued_at: When it was signed, seconds since 1970.
 
     Raises:
@@ -120,12 +139,12 @@ async def pending_challenge(
         seconds = checked_seconds(issued_at)
         signature = checked_bytes(signature, "signature")
         context.verifier.verify_fetch(public_key, signature, method=method, issued_at=seconds, now=now)
-    elif context.compatible is None:
+    elif context.challenge_id_verifier is None:
         raise bad_signature()
     if found is None or found[1].disabled_at is not None or not is_current(found[0], now):
         raise bad_signature()
     device = found[0]
-    protocol = PROTOCOL if signature is not None else COMPATIBLE
+    protocol = PROTOCOL if signature is not None else CHALLENGE_ID_PROTOCOL
     for challenge in await context.repository.pending_device_challenges(
         context.realm, device.user_id, now, context.max_pending_per_user
     ):
@@ -156,7 +175,7 @@ async def claim_challenge(
         challenge = await found_challenge(context, challenge_id)
         if challenge.method != "qr-code":
             raise unknown_challenge()
-        device, user, _ = await _judged(context, challenge, public_key, signature, "claim", None, now, None)
+        device, user, _ = await _judged(context, challenge, public_key, signature, "claim", None, now, NO_CONSEQUENCES)
         if challenge.state != "pending" or now >= challenge.expires_at:
             raise unknown_challenge()
         check_enabled(user)
@@ -209,7 +228,7 @@ async def answer_challenge(
         decision=decision,
         verification_code=verification_code,
         app_attest_assertion=app_attest_assertion,
-        counted=None,
+        accepts=lambda purpose: not is_reserved(purpose),
     )
 
 
@@ -222,12 +241,18 @@ async def take_answer(
     decision: Decision,
     verification_code: str | None,
     app_attest_assertion: bytes | None,
-    counted: Counted | None,
+    accepts: Callable[[str | None], bool],
+    consequences: Consequences = NO_CONSEQUENCES,
+    of_user: str | None = None,
+    is_taken: bool = False,
 ) -> AnsweredDeviceChallenge:
     """See `answer_challenge`.
 
     Args:
-        counted: Told of each attempt, where the challenge is an action's; None: it must not be.
+        accepts: Whether a challenge with this purpose is answered here.
+        consequences: What else an answer does.
+        of_user: Whose device has to answer a challenge that was started for nobody in particular. None: whoever's.
+        is_taken: Whoever answers is also who waits: the answer is given out with this.
     """
     now = context.now()
     check_text(verification_code, "verification_code", longest=64)
@@ -235,19 +260,23 @@ async def take_answer(
         raise DecodeError(Code.NAME_INVALID, "approve or reject", path="decision")
     for _ in range(RACES):
         challenge = await found_challenge(context, challenge_id)
-        if counted is None and is_reserved(challenge.purpose):
+        if not accepts(challenge.purpose):
             raise unknown_challenge()
         device, user, message = await _judged(
-            context, challenge, public_key, signature, decision, verification_code, now, counted
+            context, challenge, public_key, signature, decision, verification_code, now, consequences, of_user
         )
-        if not _is_answerable(challenge, device):
+        if not _is_answerable(challenge, device, of_user):
+            if (
+                decision == "reject"
+                and challenge.state == "rejected"
+                and challenge.authenticator_id == device.authenticator_id
+            ):
+                await consequences.rejection(challenge)
             raise unknown_challenge()
         if now >= challenge.expires_at:
             raise ChallengeError(Code.CHALLENGE_EXPIRED, "the challenge has expired")
         check_enabled(user)
-        used = revised(device, last_used_at=now)
-        if context.app_attest is not None:
-            used = _asserted(context.app_attest, used, message, app_attest_assertion)
+        used = used_device(context, device, message, app_attest_assertion, now)
         shown = challenge.verification_code
         if decision == "approve" and shown is not None:
             # Counted before the code is looked at: any number of guesses at once have no more chances than these.
@@ -256,8 +285,7 @@ async def take_answer(
                 continue
             if not compare_digest(shown.encode(), (verification_code or "").encode()):
                 await _fail_if_last(context, challenge)
-                if counted is not None:
-                    await counted(challenge)
+                await consequences.attempt(challenge)
                 raise _wrong_code()
         elif verification_code is not None:
             raise _wrong_code()  # nobody was shown one
@@ -267,11 +295,23 @@ async def take_answer(
             user_id=device.user_id,
             authenticator_id=device.authenticator_id,
             answered_at=now,
+            taken_at=now if is_taken else None,
         )
         event = challenge_event(context, _ANSWERS[decision], answered)
-        if await context.repository.replace_device_challenge(answered, used, context.stored(event)):
-            context.tell(event)
-            return AnsweredDeviceChallenge(challenge=answered, device=used, decision=decision)
+        for _ in range(RACES):
+            if await context.repository.replace_device_challenge(answered, used, context.stored(event)):
+                context.tell(event)
+                if decision == "reject":
+                    await consequences.rejection(answered)
+                return AnsweredDeviceChallenge(challenge=answered, device=used, user=user, decision=decision)
+            if (await found_challenge(context, challenge_id)).revision != challenge.revision:
+                break
+            # Only the device has changed, such as by another answer: that must not take an attempt more.
+            device, user = await _current_device(context, challenge, device, now)
+            check_enabled(user)
+            used = used_device(context, device, message, app_attest_assertion, now)
+        else:
+            raise conflict()
     raise conflict()
 
 
@@ -283,7 +323,8 @@ async def _judged(
     decision: Decision | Literal["claim"],
     verification_code: str | None,
     now: datetime,
-    counted: Counted | None,
+    consequences: Consequences,
+    of_user: str | None = None,
 ) -> tuple[DeviceCredential, User, bytes]:
     """The device that signed, its owner, and what it signed.
 
@@ -306,22 +347,39 @@ async def _judged(
             content="" if is_claim else challenge.content,
         )
     except SignatureError:
-        if found is not None and not is_claim and _is_answerable(challenge, found[0]):
+        if found is not None and not is_claim and _is_answerable(challenge, found[0], of_user):
             await _count_attempt(context, challenge)
-            if counted is not None:
-                await counted(challenge)
+            await consequences.attempt(challenge)
         raise
-    if found is None or not is_current(found[0], now) or not _may_answer(challenge, found[0]):
+    if found is None or not is_current(found[0], now) or not _may_answer(challenge, found[0], of_user):
         raise bad_signature()
     return *found, message
+
+
+async def _current_device(
+    context: DeviceContext, challenge: DeviceChallenge, device: DeviceCredential, now: datetime
+) -> tuple[DeviceCredential, User]:
+    """The device whose signature was good, and its owner, as they are now.
+
+    Raises:
+        SignatureError: It is not there any more, whoever has its key now, or has expired.
+    """
+    found = await context.repository.find_device(context.realm, challenge.method, device.public_key)
+    if (
+        found is None
+        or (found[0].authenticator_id, found[0].user_id) != (device.authenticator_id, device.user_id)
+        or not is_current(found[0], now)
+    ):
+        raise bad_signature()
+    return found
 
 
 def _verifier(context: DeviceContext, challenge: DeviceChallenge) -> DeviceVerifier:
     if challenge.protocol == PROTOCOL:
         return context.verifier
-    if context.compatible is None:  # it was allowed when the challenge began
+    if context.challenge_id_verifier is None:  # it was allowed when the challenge began
         raise unknown_challenge()
-    return context.compatible
+    return context.challenge_id_verifier
 
 
 async def _count_attempt(context: DeviceContext, challenge: DeviceChallenge) -> None:
@@ -348,46 +406,21 @@ async def _fail_if_last(context: DeviceContext, challenge: DeviceChallenge) -> N
             context.tell(event)
 
 
-def _may_answer(challenge: DeviceChallenge, device: DeviceCredential) -> bool:
+def _may_answer(challenge: DeviceChallenge, device: DeviceCredential, of_user: str | None = None) -> bool:
     """Whether the challenge is for this device at all."""
-    return challenge.user_id in (None, device.user_id) and challenge.authenticator_id in (
-        None,
-        device.authenticator_id,
+    return (
+        challenge.user_id in (None, device.user_id)
+        and of_user in (None, device.user_id)
+        and challenge.authenticator_id in (None, device.authenticator_id)
     )
 
 
-def _is_answerable(challenge: DeviceChallenge, device: DeviceCredential) -> bool:
+def _is_answerable(challenge: DeviceChallenge, device: DeviceCredential, of_user: str | None) -> bool:
     """Whether the device may answer now: only the one that claimed it, where it has to be claimed."""
     state = state_of(challenge)
     if challenge.method == "qr-code":
         return state == "claimed" and challenge.authenticator_id == device.authenticator_id
-    return state == "pending" and _may_answer(challenge, device)
-
-
-def _asserted(
-    policy: "AppAttestPolicy", device: DeviceCredential, message: bytes, assertion: bytes | None
-) -> DeviceCredential:
-    """The device, with the counter of its App Attest key where it has one.
-
-    Raises:
-        VerificationError: `app_attest_invalid`. UntrustedError: `attestation_required`: a key or an assertion is
-            missing that the policy demands.
-    """
-    from ...app_attest import verify_assertion  # only for those who demand it
-
-    key = device.app_attest
-    if key is None:
-        if policy.require_attestation:  # which was not demanded when it was enrolled
-            raise UntrustedError(Code.ATTESTATION_REQUIRED, "the device has no key of App Attest", decision=None)
-        return device
-    if assertion is None:
-        if policy.require_assertions:
-            raise UntrustedError(Code.ATTESTATION_REQUIRED, "an assertion of App Attest is demanded", decision=None)
-        return device
-    if key.app_id not in policy.app_ids or key.environment not in policy.environments:
-        raise VerificationError(Code.APP_ATTEST_INVALID, "the key is of an app that is not ours any more")
-    count = verify_assertion(assertion, client_data=message, key=key)
-    return msgspec.structs.replace(device, app_attest=msgspec.structs.replace(key, sign_count=count))
+    return state == "pending" and _may_answer(challenge, device, of_user)
 
 
 def _wrong_code() -> VerificationError:

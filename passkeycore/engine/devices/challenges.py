@@ -11,17 +11,18 @@ from typing import Any, Final
 
 import msgspec
 
-from ...devices import COMPATIBLE, PROTOCOL, DeviceMethod
+from ...devices import DEVICE_PROTOCOLS, PROTOCOL, DeviceMethod, DeviceProtocol
 from ...errors import CeremonyError, ChallengeError, Code, ConfigurationError, ConflictError, LimitReached
 from ...relying_party import hash_binding
 from ...webauthn.encoding import encode_base64url
-from ..checks import check_text, check_user_id
-from ..records import EventType, User
+from ..checks import check_text, check_user_id, own_or_free
+from ..records import Event, EventType, User
 from .context import DeviceContext, is_current, revised
 from .records import DeviceChallenge, DeviceChallengeState, DeviceCredential
 from .steps import (
     OPEN,
     RACES,
+    challenge_event,
     changed,
     check_enabled,
     check_method,
@@ -57,12 +58,17 @@ class StartedDeviceChallenge(msgspec.Struct, frozen=True, kw_only=True):
         return self.challenge.challenge_id
 
     def to_dict(self) -> dict[str, Any]:
-        """What the waiting side needs, JSON-ready: challenge id, expiry, and the code to show if there is one."""
+        """What the waiting side needs, JSON-ready: challenge id, expiry, and the code to show if there is one.
+
+        Where that side is the app itself (``in-app``), also what it signs and shows.
+        """
         members = {
             "challengeId": self.challenge.challenge_id,
             "expiresAt": self.challenge.expires_at.isoformat(),
             "verificationCode": self.challenge.verification_code,
         }
+        if self.challenge.method == "in-app":
+            members |= {"purpose": self.challenge.purpose, "content": self.challenge.content}
         return {name: value for name, value in members.items() if value is not None}
 
 
@@ -101,7 +107,7 @@ async def start_challenge(
     content: str = "",
     number_matching: bool = False,
     binding: bytes | str | None = None,
-    compatible: bool = False,
+    protocol: DeviceProtocol = PROTOCOL,
 ) -> StartedDeviceChallenge:
     """A question to a device, for the waiting side.
 
@@ -114,7 +120,8 @@ async def start_challenge(
         number_matching: The waiting side shows a code, and the user types it on the device.
         binding: A secret of the waiting side's, such as its session; the poll repeats it. Needed where `user_id` is
             None: nothing else tells then that the one who polls is the one who asked.
-        compatible: For an app that signs nothing but the challenge's id; see `passkeycore.devices`.
+        protocol: What the device signs; ``challenge-id`` is for apps that were built for another service, and the
+            service has to allow it. See `passkeycore.devices`.
 
     Raises:
         LimitReached: As many challenges wait for the user's answer as may. Only counted, not locked: a few more
@@ -123,7 +130,8 @@ async def start_challenge(
         ConfigurationError: An argument that does not go with the method or the service.
     """
     now = context.now()
-    _check_start(context, method, user_id, binding, compatible)
+    _check_start(context, method, user_id, binding, protocol)
+    purpose = own_or_free(purpose)
     check_text(purpose, "purpose", longest=_LONGEST_PURPOSE)
     check_text(content, "content", longest=_LONGEST_CONTENT)
     check_text(authenticator_id, "authenticator_id", longest=64)
@@ -143,7 +151,7 @@ async def start_challenge(
     challenge = DeviceChallenge(
         challenge_id=encode_base64url(context.random(32)),
         method=method,
-        protocol=COMPATIBLE if compatible else PROTOCOL,
+        protocol=protocol,
         user_id=user_id,
         authenticator_id=authenticator_id,
         purpose=purpose,
@@ -155,9 +163,10 @@ async def start_challenge(
         expires_at=now + context.challenge_lifetime,
         realm=context.realm,
     )
-    if not await context.repository.add_device_challenge(challenge):
+    event = challenge_event(context, EventType.DEVICE_CHALLENGE_STARTED, challenge)
+    if not await context.repository.add_device_challenge(challenge, _kept(context, challenge, event)):
         raise ConflictError(Code.CONFLICT, "this challenge was issued before")
-    context.tell(context.event(EventType.DEVICE_CHALLENGE_STARTED, user_id=user_id, method=method, purpose=purpose))
+    context.tell(event)
     return StartedDeviceChallenge(challenge=challenge, devices=tuple(devices))
 
 
@@ -246,13 +255,20 @@ async def cancel_challenge(
         challenge = await _waiting(context, challenge_id, user_id, binding, purpose)
         if state_of(challenge) not in OPEN:
             raise unknown_challenge()
-        if await context.repository.replace_device_challenge(changed(challenge, state="failed"), None, None):
+        given_up = changed(challenge, state="failed")
+        event = challenge_event(context, EventType.DEVICE_CHALLENGE_FAILED, given_up)
+        if await context.repository.replace_device_challenge(given_up, None, _kept(context, challenge, event)):
+            context.tell(event)
             return
     raise conflict()
 
 
 def _check_start(
-    context: DeviceContext, method: DeviceMethod, user_id: str | None, binding: bytes | str | None, compatible: bool
+    context: DeviceContext,
+    method: DeviceMethod,
+    user_id: str | None,
+    binding: bytes | str | None,
+    protocol: DeviceProtocol,
 ) -> None:
     check_method(method)
     if user_id is not None:
@@ -263,8 +279,16 @@ def _check_start(
         raise ConfigurationError("where anybody's device may answer, nothing else tells who waits", path="binding")
     if binding is not None and not binding:
         raise ConfigurationError("an empty binding ties to nothing", path="binding")
-    if compatible and context.compatible is None:
-        raise ConfigurationError("the service does not allow signatures of the challenge's id alone", path="compatible")
+    if protocol not in DEVICE_PROTOCOLS:
+        raise ConfigurationError(f"one of {', '.join(DEVICE_PROTOCOLS)}", path="protocol")
+    if protocol != PROTOCOL and context.challenge_id_verifier is None:
+        raise ConfigurationError("the service does not allow signatures of the challenge's id alone", path="protocol")
+
+
+def _kept(context: DeviceContext, challenge: DeviceChallenge, event: Event | None) -> Event | None:
+    # Anybody can begin, and give up, what is for nobody in particular, as often as they like: that must not fill the
+    # store of events.
+    return None if challenge.user_id is None else context.stored(event)
 
 
 def _code(context: DeviceContext) -> str:

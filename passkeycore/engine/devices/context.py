@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...devices import CompatibleVerifier, SignedVerifier
+from ...devices import ChallengeIdVerifier, SignedVerifier
 from ..context import EngineContext
 from .records import DeviceCredential
 from .repository import AsyncDeviceRepository
@@ -21,7 +21,7 @@ class DeviceContext(EngineContext, frozen=True, kw_only=True):
     Attributes:
         repository: Devices, their challenges, and the users who own them.
         verifier: Judges what devices sign in our protocol.
-        compatible: Judges what apps sign that were built for another service; None: nobody may.
+        challenge_id_verifier: Judges what apps sign that were built for another service; None: nobody may.
         max_devices_per_user: At least 1.
         max_pending_per_user: How many challenges of a user's may wait for an answer.
         attempts: How many times a device may get the code or its signature wrong.
@@ -33,7 +33,7 @@ class DeviceContext(EngineContext, frozen=True, kw_only=True):
 
     repository: AsyncDeviceRepository
     verifier: SignedVerifier
-    compatible: CompatibleVerifier | None
+    challenge_id_verifier: ChallengeIdVerifier | None
     max_devices_per_user: int
     max_pending_per_user: int
     attempts: int

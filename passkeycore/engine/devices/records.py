@@ -29,6 +29,8 @@ class DeviceCredential(msgspec.Struct, frozen=True, kw_only=True):
         app_attest: Apple's App Attest key of the app, once attested; None: it has none.
         created_at, last_used_at: UTC; None: never yet.
         expires_at: From when on it counts no more, UTC; None: it lasts.
+        update_issued_at: When the device signed the last update of itself, seconds since 1970: an older one that
+            somebody kept does nothing. None: it never did.
         revision: How many times it changed since it was stored.
         realm: The tenant.
     """
@@ -45,6 +47,7 @@ class DeviceCredential(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
+    update_issued_at: int | None = None
     revision: int = 0
     realm: str = ""
 

@@ -45,7 +45,7 @@ class DeviceRepository(PasskeyRepository, Protocol):
         """Removes the user's device. Answer: False when the user has no such device, whoever else has."""
         ...
 
-    def add_device_challenge(self, challenge: DeviceChallenge, /) -> bool:
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
         """Keeps `challenge` until at least a minute after its `expires_at`; `remove_expired` removes it then.
 
         Atomicity: Insert only; one that is there is never replaced. Independent of the caller's transaction.
@@ -107,7 +107,7 @@ class AsyncDeviceRepository(AsyncPasskeyRepository, Protocol):
         """See `DeviceRepository.remove_device`."""
         ...
 
-    async def add_device_challenge(self, challenge: DeviceChallenge, /) -> bool:
+    async def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
         """See `DeviceRepository.add_device_challenge`."""
         ...
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ...devices import CompatibleVerifier, SignedVerifier
+from ...devices import ChallengeIdVerifier, SignedVerifier
 from ...errors import ConfigurationError
 from ..records import Event
 from ..repository import AsyncEventRepository
 from ..run import asynchronous, awaited, immediate, synchronous
 from ..service import Adapt, check_number, check_tokens, surroundings
-from . import answers, authenticators, challenges, credentials
+from . import answers, authenticators, challenges, credentials, enrolment
 from .context import DeviceContext
 from .repository import AsyncDeviceRepository, DeviceRepository
 
@@ -53,7 +53,7 @@ class _Service:
         enrolment_lifetime_s: int,
         app_attest: "AppAttestPolicy | None",
         tokens: "Tokens | None",
-        danger_allow_compatible_signatures: bool,
+        danger_allow_challenge_id_signatures: bool,
         store_events: bool,
         sinks: Sequence[Callable[[Event], object]],
         now: Callable[[], datetime] | None,
@@ -83,7 +83,7 @@ class _Service:
         self.context = DeviceContext(
             repository=adapt(repository, AsyncDeviceRepository),
             verifier=SignedVerifier(domain),
-            compatible=CompatibleVerifier() if danger_allow_compatible_signatures else None,
+            challenge_id_verifier=ChallengeIdVerifier() if danger_allow_challenge_id_signatures else None,
             max_devices_per_user=max_devices_per_user,
             max_pending_per_user=max_pending_per_user,
             attempts=max_attempts,
@@ -140,7 +140,7 @@ class DeviceService(_Service):
         enrolment_lifetime_s: int = 600,
         app_attest: "AppAttestPolicy | None" = None,
         tokens: "Tokens | None" = None,
-        danger_allow_compatible_signatures: bool = False,
+        danger_allow_challenge_id_signatures: bool = False,
         store_events: bool = False,
         sinks: Sequence[Callable[[Event], object]] = (),
         now: Callable[[], datetime] | None = None,
@@ -160,8 +160,8 @@ class DeviceService(_Service):
             challenge_lifetime_s, enrolment_lifetime_s: In seconds, up to an hour, and up to a day.
             app_attest: What to demand of Apple's App Attest. None: nothing, and attestations are not looked at.
             tokens: Makes enrolment tokens. None: only an `ActionService` enrols devices.
-            danger_allow_compatible_signatures: Apps may take part that were built for another service, whose
-                signatures cover the challenge's id alone; see `passkeycore.devices.CompatibleVerifier`.
+            danger_allow_challenge_id_signatures: Apps may take part that were built for another service, whose
+                signatures cover the challenge's id alone; see `passkeycore.devices.ChallengeIdVerifier`.
             store_events, sinks, now, random: As in `PasskeyService`.
 
         Raises:
@@ -180,7 +180,7 @@ class DeviceService(_Service):
             enrolment_lifetime_s=enrolment_lifetime_s,
             app_attest=app_attest,
             tokens=tokens,
-            danger_allow_compatible_signatures=danger_allow_compatible_signatures,
+            danger_allow_challenge_id_signatures=danger_allow_challenge_id_signatures,
             store_events=store_events,
             sinks=sinks,
             now=now,
@@ -191,8 +191,8 @@ class DeviceService(_Service):
         """The same service over another repository, such as one that joins a transaction of the caller's."""
         return self._using(immediate, repository)
 
-    start_enrolment = synchronous(credentials.start_enrolment)
-    enrol_device = synchronous(credentials.enrol_device)
+    start_enrolment = synchronous(enrolment.start_enrolment)
+    enrol_device = synchronous(enrolment.enrol_device)
     find_device = synchronous(credentials.find_device)
     list_devices = synchronous(credentials.list_devices)
     update_device = synchronous(credentials.update_device)
@@ -232,7 +232,7 @@ class AsyncDeviceService(_Service):
         enrolment_lifetime_s: int = 600,
         app_attest: "AppAttestPolicy | None" = None,
         tokens: "Tokens | None" = None,
-        danger_allow_compatible_signatures: bool = False,
+        danger_allow_challenge_id_signatures: bool = False,
         store_events: bool = False,
         sinks: Sequence[Callable[[Event], object]] = (),
         now: Callable[[], datetime] | None = None,
@@ -252,7 +252,7 @@ class AsyncDeviceService(_Service):
             enrolment_lifetime_s=enrolment_lifetime_s,
             app_attest=app_attest,
             tokens=tokens,
-            danger_allow_compatible_signatures=danger_allow_compatible_signatures,
+            danger_allow_challenge_id_signatures=danger_allow_challenge_id_signatures,
             store_events=store_events,
             sinks=sinks,
             now=now,
@@ -263,8 +263,8 @@ class AsyncDeviceService(_Service):
         """The same service over another repository, such as one that joins a transaction of the caller's."""
         return self._using(awaited, repository)
 
-    start_enrolment = asynchronous(credentials.start_enrolment)
-    enrol_device = asynchronous(credentials.enrol_device)
+    start_enrolment = asynchronous(enrolment.start_enrolment)
+    enrol_device = asynchronous(enrolment.enrol_device)
     find_device = asynchronous(credentials.find_device)
     list_devices = asynchronous(credentials.list_devices)
     update_device = asynchronous(credentials.update_device)

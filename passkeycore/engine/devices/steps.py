@@ -1,6 +1,8 @@
 """Steps that the waiting side of a challenge and the device have in common."""
 
 import re
+from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -15,6 +17,7 @@ from ...errors import (
     DecodeError,
     SignatureError,
 )
+from ..checks import RESERVED
 from ..records import Event, EventType, User
 from .context import DeviceContext
 from .records import DeviceChallenge, DeviceChallengeState
@@ -24,8 +27,7 @@ RACES: Final = 3  # lost to somebody who changed the same challenge or device me
 _LONGEST_BYTES: Final = 1024  # of a key or a signature: ten times what any of ours has
 _LATEST: Final = 2**40  # seconds since 1970: some of the numbers after it can neither be written nor compared
 OPEN: Final = ("pending", "claimed")
-
-RESERVED: Final = "passkeycore/"  # begins every purpose of ours
+LONGEST_PUSH_TOKEN: Final = 4096
 
 
 async def found_challenge(context: DeviceContext, challenge_id: str) -> DeviceChallenge:
@@ -54,12 +56,17 @@ def changed(challenge: DeviceChallenge, **members: object) -> DeviceChallenge:
 
 
 def challenge_event(context: DeviceContext, type: EventType, challenge: DeviceChallenge) -> Event | None:
-    """The event of a change of the challenge."""
+    """The event of a change of the challenge.
+
+    Its detail ``challenge`` tells which events are about the same one. It is not the challenge's id: whoever has that
+    may ask for the answer.
+    """
     if not context.has_listeners:
         return None
     return context.event(
         type,
         user_id=challenge.user_id,
+        challenge=sha256(challenge.challenge_id.encode()).hexdigest()[:16],
         method=challenge.method,
         authenticator_id=challenge.authenticator_id,
         purpose=challenge.purpose,
@@ -75,6 +82,12 @@ def checked_bytes(value: bytes, path: str) -> bytes:
             path=path,
         )
     return value
+
+
+def check_expiry(expires_at: datetime) -> None:
+    """Raises ConfigurationError for anything but a time that is aware."""
+    if not isinstance(expires_at, datetime) or expires_at.utcoffset() is None:
+        raise ConfigurationError("a time with its zone", path="expires_at")
 
 
 def check_method(method: DeviceMethod) -> None:

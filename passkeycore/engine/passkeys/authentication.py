@@ -29,7 +29,7 @@ from ...webauthn.encoding import encode_base64url
 from ...webauthn.extension_inputs import AuthenticationExtensions
 from ...webauthn.options import AuthenticationState, CredentialDescriptor, Preset, RequestOptions
 from ...webauthn.responses import AuthenticationResponse
-from ..checks import check_opaque, check_user_id
+from ..checks import check_opaque, check_user_id, own_or_free
 from ..records import Ceremony, EventType, Passkey, User
 from .context import Context
 from .decoys import decoys
@@ -160,6 +160,7 @@ async def start_authentication(
             "a second factor comes after a first: name the user who gave it, and their passkeys",
             path="user_id" if user_id is None else "discoverable",
         )
+    purpose = own_or_free(purpose)
     check_opaque(purpose, account_stamp)
     if purpose is not None and preset.user_verification != "required":
         preset = msgspec.structs.replace(preset, user_verification="required")
@@ -252,7 +253,7 @@ async def finish_authentication(
             EventType.AUTHENTICATION_SUCCEEDED,
             user_id=user.user_id,
             credential_id=passkey.credential_id,
-            purpose=purpose,
+            purpose=state.purpose,
         )
         for _ in range(_ATTEMPTS):
             if user.disabled_at is not None:
@@ -273,7 +274,7 @@ async def finish_authentication(
             previous=passkey,
             verified=verified,
             authenticated_at=now,
-            purpose=purpose,
+            purpose=state.purpose,
             step_up_token=token,
         )
     except PasskeyError as error:

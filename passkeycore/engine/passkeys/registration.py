@@ -27,7 +27,7 @@ from ...webauthn.encoding import encode_base64url
 from ...webauthn.extension_inputs import RegistrationExtensions
 from ...webauthn.options import Conveyance, CreationOptions, Preset, RegistrationStart, RegistrationState
 from ...webauthn.responses import RegistrationResponse
-from ..checks import check_name, check_names, check_opaque, check_user_id
+from ..checks import check_name, check_names, check_opaque, check_user_id, own_or_free
 from ..records import Ceremony, EventType, Passkey, User
 from ..repository import Addition
 from .context import Context
@@ -145,6 +145,7 @@ async def start_registration(
         preset = msgspec.structs.replace(preset, user_verification="preferred")
     if user_id is not None:
         check_user_id(user_id)
+    purpose = own_or_free(purpose)
     check_opaque(purpose, account_stamp)
     new_user = new_user or user_id is None
     if new_user and binding is None:
@@ -282,12 +283,12 @@ async def _registered(
         realm=context.realm,
     )
     event = context.event(
-        EventType.PASSKEY_REGISTERED, user_id=owner, credential_id=passkey.credential_id, purpose=purpose
+        EventType.PASSKEY_REGISTERED, user_id=owner, credential_id=passkey.credential_id, purpose=state.purpose
     )
     limit = context.max_passkeys_per_user
     check_added(await context.repository.add_passkey(passkey, limit, ceremony.new_user, context.stored(event)), limit)
     context.tell(event)
-    return Registration(passkey=passkey, outcome=outcome, purpose=purpose)
+    return Registration(passkey=passkey, outcome=outcome, purpose=state.purpose)
 
 
 def check_added(answer: Addition, limit: int) -> None:

@@ -66,6 +66,8 @@ class _Worker:
         now: Callable[[], datetime] | None,
         random: Callable[[int], bytes] | None,
     ) -> None:
+        if not getattr(repository, "keeps_outbox", True):
+            raise ConfigurationError("was built without outbox=True: nothing would ever wait in it", path="repository")
         check_timeout(timeout_s)
         if not isinstance(concurrency, int) or not 1 <= concurrency <= _MOST_AT_ONCE:
             raise ConfigurationError(f"a number from 1 to {_MOST_AT_ONCE}", path="concurrency")
@@ -122,7 +124,7 @@ class WebhookWorker(_Worker):
         """Checks and keeps the configuration.
 
         Args:
-            repository: What waits, in all realms.
+            repository: What waits, in all realms; `keeps_outbox` of it, where it has that, must not be False.
             endpoints: Where to; see `Endpoints`. What a function raises is a failure of that event.
             send: How; it has to end within `timeout_s`. None: an `HTTPSender`, which needs the extra ``server``.
             timeout_s: How long sending may take, in seconds, up to 300. Events that a worker took, and did not live

@@ -2,8 +2,8 @@
 
 What is here is gone with the process, and another process does not see it: keep real users' passkeys in SQL.
 
-`tables` has what is kept, and the one lock that guards all of it. `ceremonies`, `passkeys`, `devices`, `actions` and
-`events` have the methods of one protocol or two each; `synchronous` and `asynchronous` put them together.
+`tables` has what is kept, and the one lock that guards all of it. `ceremonies`, `passkeys`, `devices`, `actions`,
+`events` and `tenancy` have the methods of one protocol or two each; `synchronous` and `asynchronous` put them together.
 """
 
 from .asynchronous import AsyncMemoryRepository

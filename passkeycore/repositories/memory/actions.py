@@ -1,13 +1,18 @@
 """Actions: the methods of `ActionRepository`."""
 
+from collections.abc import Collection
 from datetime import datetime
+from itertools import islice
+from typing import Final
 
 from ...actions.states import ActionState
 from ...engine.actions.records import Action, ActionFilter, ActionHistory, ActionPage
 from ...engine.records import Event
 from .pages import page
 from .past import Past
-from .tables import Owner, Place, Tables
+from .tables import Place, Tables
+
+_BATCH: Final = 1000  # looked through in one go, while everybody else waits
 
 
 class Actions(Tables):
@@ -40,7 +45,7 @@ class Actions(Tables):
         place = _place(action)
         with self._lock:
             number, stored = self._actions.get(place, (0, None))
-            if stored is None or stored.revision != action.revision - 1:
+            if stored is None or (stored.revision, stored.created_at) != (action.revision - 1, action.created_at):
                 return False
             self._actions[place] = number, action
             past = self._pasts[place[:2]]
@@ -48,6 +53,10 @@ class Actions(Tables):
             past.add(action)
             self._note(event)
             return True
+
+    def record_failure(self, action: Action, event: Event | None, /) -> Action | None:
+        """See `ActionRepository.record_failure`."""
+        return action if self.replace_action(action, event) else self.find_action(*_place(action))
 
     def list_actions(
         self, realm: str, which: ActionFilter, now: datetime, cursor: str | None, limit: int, /
@@ -61,11 +70,35 @@ class Actions(Tables):
         actions, next_cursor = page(found, cursor, limit)
         return ActionPage(actions=actions, next_cursor=next_cursor)
 
-    def action_history(self, realm: str, user_id: str, device_id: str | None, since: datetime, /) -> ActionHistory:
+    def action_history(
+        self,
+        realm: str,
+        user_id: str,
+        authenticator_ids: Collection[str],
+        device_id: str | None,
+        since: datetime,
+        now: datetime,
+        /,
+    ) -> ActionHistory:
         """See `ActionRepository.action_history`."""
         with self._lock:
             past = self._pasts.get((realm, user_id))
-            return ActionHistory() if past is None else past.history(device_id, since)
+            return ActionHistory() if past is None else past.history(authenticator_ids, device_id, since, now)
+
+    def remove_actions(self, realm: str, before: datetime, /) -> int:
+        """See `ActionRepository.remove_actions`."""
+        with self._lock:
+            places = list(self._actions)
+        theirs = (place for place in places if place[0] == realm)
+        removed = 0
+        while some := list(islice(theirs, _BATCH)):
+            with self._lock:  # given back after each batch: nobody waits for all of them
+                for place in some:
+                    found = self._actions.get(place)
+                    if found is not None and found[1].expires_at < before:
+                        self._drop(place)
+                        removed += 1
+        return removed
 
     def _newest_first(self, realm: str, which: ActionFilter) -> list[tuple[int, Action]]:
         with self._lock:  # copied, so that nobody waits while they are looked through
@@ -83,12 +116,11 @@ class Actions(Tables):
         if not past.keys:
             del self._pasts[place[:2]]
 
-    def _forget(self, owner: Owner) -> None:
-        super()._forget(owner)
-        user = owner.user.realm, owner.user.user_id
-        past = self._pasts.pop(user, None)
+    def _forget(self, realm: str, user_id: str) -> bool:
+        past = self._pasts.pop((realm, user_id), None)
         for key in () if past is None else past.keys:
-            del self._actions[*user, *key]
+            del self._actions[realm, user_id, *key]
+        return super()._forget(realm, user_id) or past is not None
 
 
 def _place(action: Action) -> Place:

@@ -30,6 +30,7 @@ class AsyncMemoryRepository:
 
     Attributes:
         memory: The same users, passkeys and all the rest for synchronous code.
+        keeps_outbox: Whether stored events wait for their delivery.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class AsyncMemoryRepository:
             max_actions=max_actions,
             outbox=outbox,
         )
+        self.keeps_outbox: Final = outbox
 
     add_ceremony = _asynchronous(MemoryRepository.add_ceremony)
     take_ceremony = _asynchronous(MemoryRepository.take_ceremony)
@@ -83,9 +85,22 @@ class AsyncMemoryRepository:
     add_action = _asynchronous(MemoryRepository.add_action)
     find_action = _asynchronous(MemoryRepository.find_action)
     replace_action = _asynchronous(MemoryRepository.replace_action)
+    record_failure = _asynchronous(MemoryRepository.record_failure)
     list_actions = _asynchronous(MemoryRepository.list_actions)
     action_history = _asynchronous(MemoryRepository.action_history)
+    remove_actions = _asynchronous(MemoryRepository.remove_actions)
     take_deliveries = _asynchronous(MemoryRepository.take_deliveries)
     finish_delivery = _asynchronous(MemoryRepository.finish_delivery)
     postpone_delivery = _asynchronous(MemoryRepository.postpone_delivery)
     revive_deliveries = _asynchronous(MemoryRepository.revive_deliveries)
+    add_server_key = _asynchronous(MemoryRepository.add_server_key)
+    find_server_key = _asynchronous(MemoryRepository.find_server_key)
+    list_server_keys = _asynchronous(MemoryRepository.list_server_keys)
+    replace_server_key = _asynchronous(MemoryRepository.replace_server_key)
+    find_overrides = _asynchronous(MemoryRepository.find_overrides)
+    replace_overrides = _asynchronous(MemoryRepository.replace_overrides)
+    find_profile = _asynchronous(MemoryRepository.find_profile)
+    save_profile = _asynchronous(MemoryRepository.save_profile)
+    remove_profile = _asynchronous(MemoryRepository.remove_profile)
+    list_profiles = _asynchronous(MemoryRepository.list_profiles)
+    list_users = _asynchronous(MemoryRepository.list_users)

@@ -70,7 +70,7 @@ class Devices(Ceremonies, Tables):
             self._note(event)
             return True
 
-    def add_device_challenge(self, challenge: DeviceChallenge, /) -> bool:
+    def add_device_challenge(self, challenge: DeviceChallenge, event: Event | None, /) -> bool:
         """See `DeviceRepository.add_device_challenge`."""
         with self._lock:
             while len(self._device_challenges) >= self._bounds["max_device_challenges"]:  # as in `add_ceremony`
@@ -81,6 +81,7 @@ class Devices(Ceremonies, Tables):
             )
             if added:
                 self._list(challenge)
+                self._note(event)
             return added
 
     def find_device_challenge(self, realm: str, challenge_id: str, /) -> DeviceChallenge | None:
@@ -117,9 +118,17 @@ class Devices(Ceremonies, Tables):
             return True
 
     def _owner_as_read(self, device: DeviceCredential) -> Owner | None:
-        """The owner, while the stored revision is one less."""
+        """The owner, while the device is the one that was read: another may have taken its id since."""
         owner = self._device_owners.get((device.realm, device.authenticator_id))
-        unchanged = owner is not None and owner.devices[device.authenticator_id].revision == device.revision - 1
+        if owner is None:
+            return None
+        stored = owner.devices[device.authenticator_id]
+        unchanged = (
+            stored.revision == device.revision - 1
+            and stored.user_id == device.user_id
+            and stored.method == device.method
+            and stored.public_key == device.public_key
+        )
         return owner if unchanged else None
 
     def _list(self, challenge: DeviceChallenge) -> None:
@@ -134,13 +143,14 @@ class Devices(Ceremonies, Tables):
                 if not asked:
                     del self._asked[one.realm, one.user_id]
 
-    def _forget(self, owner: Owner) -> None:
-        super()._forget(owner)
-        realm, user_id = owner.user.realm, owner.user.user_id
-        for device in owner.devices.values():
+    def _forget(self, realm: str, user_id: str) -> bool:
+        owner = self._users.get((realm, user_id))
+        for device in () if owner is None else owner.devices.values():
             self._forget_device(device)
-        for challenge_id in self._asked.pop((realm, user_id), ()):
+        asked = self._asked.pop((realm, user_id), ())
+        for challenge_id in asked:
             self._device_challenges.take(realm, challenge_id)
+        return super()._forget(realm, user_id) or bool(asked)
 
     def _forget_device(self, device: DeviceCredential) -> None:
         del self._device_owners[device.realm, device.authenticator_id]

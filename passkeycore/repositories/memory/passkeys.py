@@ -50,12 +50,10 @@ class Passkeys(Tables):
     def remove_user(self, realm: str, user_id: str, event: Event | None, /) -> bool:
         """See `PasskeyRepository.remove_user`."""
         with self._lock:
-            owner = self._users.get((realm, user_id))
-            if owner is None:
-                return False
-            self._forget(owner)
-            self._note(event)
-            return True
+            removed = self._forget(realm, user_id)
+            if removed:
+                self._note(event)
+            return removed
 
     def add_passkey(self, passkey: Passkey, limit: int, new_user: User | None, event: Event | None, /) -> Addition:
         """See `PasskeyRepository.add_passkey`."""
@@ -160,10 +158,11 @@ class Passkeys(Tables):
             self._note(event)
             return True
 
-    def _forget(self, owner: Owner) -> None:
-        super()._forget(owner)
-        for credential_id in owner.passkeys:
-            del self._owners[owner.user.realm, credential_id]
+    def _forget(self, realm: str, user_id: str) -> bool:
+        owner = self._users.get((realm, user_id))
+        for credential_id in () if owner is None else owner.passkeys:
+            del self._owners[realm, credential_id]
+        return super()._forget(realm, user_id)
 
 
 def _created_at(passkey: Passkey) -> datetime:

@@ -4,14 +4,15 @@ from .actions import Actions
 from .devices import Devices
 from .events import Events
 from .passkeys import Passkeys
+from .tenancy import Tenancy
 
 
-class MemoryRepository(Passkeys, Devices, Actions, Events):
+class MemoryRepository(Passkeys, Devices, Actions, Events, Tenancy):
     """A `Repository` in memory for any number of threads, which keeps everything else, too.
 
-    It is an `EventRepository`, `SpentRepository`, `DeviceRepository`, `ActionRepository` and `OutboxRepository`. Call
-    `remove_expired` now and then, as with every repository. Users, passkeys, devices and what waits for its delivery
-    are unbounded.
+    It is an `EventRepository`, `SpentRepository`, `DeviceRepository`, `ActionRepository`, `OutboxRepository` and
+    `TenancyRepository`. Call `remove_expired` now and then, as with every repository. Users, passkeys, devices, what is
+    kept of tenants and what waits for its delivery are unbounded.
     """
 
     def __init__(

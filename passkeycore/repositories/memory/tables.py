@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ...engine.actions.records import Action
 from ...engine.devices.records import DeviceChallenge, DeviceCredential
 from ...engine.records import Ceremony, Event, Passkey, User
+from ...engine.tenancy.records import Overrides, Profile, ServerKey
 from ...errors import ConfigurationError
 from .expiring import Expiring
 from .past import Past
@@ -69,7 +70,10 @@ class Tables:
         self._pasts: dict[tuple[str, str], Past] = {}  # of each user who has actions
         self._events: deque[tuple[int, Event]] = deque(maxlen=bounds["max_events"])
         self._events_stored = 0
-        self._keeps_outbox = outbox
+        self._server_keys: dict[str, ServerKey] = {}  # by key id, of all tenants
+        self._overrides: dict[str, Overrides] = {}
+        self._profiles: dict[tuple[str, str], Profile] = {}
+        self.keeps_outbox = outbox
         self._outbox: dict[tuple[str, str | None], dict[str, Waiting]] = {}  # of each user, by the event's id
 
     def _store(self, owner: Owner) -> None:
@@ -77,17 +81,19 @@ class Tables:
         self._users[user.realm, user.user_id] = owner
         self._handles.add((user.realm, user.user_handle))
 
-    def _forget(self, owner: Owner) -> None:
-        """Removes the user; each part removes what it keeps of them, too."""
-        user = owner.user
-        del self._users[user.realm, user.user_id]
-        self._handles.discard((user.realm, user.user_handle))
+    def _forget(self, realm: str, user_id: str) -> bool:
+        """Removes the user; each part removes first what it keeps of them. Answer: False when there was nothing."""
+        owner = self._users.pop((realm, user_id), None)
+        if owner is None:
+            return False
+        self._handles.discard((realm, owner.user.user_handle))
+        return True
 
     def _note(self, event: Event | None) -> None:
         if event is None:
             return
         self._events_stored += 1
         self._events.append((self._events_stored, event))
-        if self._keeps_outbox:
+        if self.keeps_outbox:
             waiting = Waiting(self._events_stored, event)
             self._outbox.setdefault((event.realm, event.user_id), {})[event.id] = waiting

@@ -1,8 +1,8 @@
 """`SQLRepository` and `AsyncSQLRepository`: users and all that is theirs, and events, in SQLite or PostgreSQL.
 
-What belongs here: the two classes; what they do is in `users`, `passkeys`, `ceremonies`, `devices`, `actions`, `events`
-and `outbox`, how they reach the database in `engines`, what they find there in `tables`. `metadata` is for your own
-migrations; without any, ``create=True`` is enough.
+What belongs here: the two classes; what they do is in `users`, `passkeys`, `ceremonies`, `devices`, `actions`,
+`events`, `outbox` and `tenancy`, how they reach the database in `engines`, what they find there in `tables`. `metadata`
+is for your own migrations; without any, ``create=True`` is enough.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ except ImportError:
     raise ConfigurationError('SQLAlchemy is missing, which the extra "sql" installs: passkeycore[sql]') from None
 
 from ...engine.run import asynchronous, run, synchronous
-from . import actions, ceremonies, devices, events, outbox, passkeys, users
+from . import actions, ceremonies, devices, events, outbox, passkeys, tenancy, users
 from .connections import Context, Immediate, alone, asynchronous_pool, joined, synchronous_pool
 from .engines import asynchronous_engine, synchronous_engine
 from .tables import metadata
@@ -37,7 +37,8 @@ __all__ = ["AsyncSQLRepository", "SQLRepository", "metadata"]
 class SQLRepository:
     """A `Repository` in SQLite or PostgreSQL, for threads; with the other repositories in the same place.
 
-    These are `DeviceRepository`, `ActionRepository`, `EventRepository`, `OutboxRepository` and `SpentRepository`.
+    These are `DeviceRepository`, `ActionRepository`, `EventRepository`, `OutboxRepository`, `SpentRepository` and
+    `TenancyRepository`.
 
     What a database or its driver raises comes through as SQLAlchemy's error, and nothing was changed then.
 
@@ -75,6 +76,11 @@ class SQLRepository:
             self.create()
             self.close()  # this may be the top of a module, and the process about to fork
 
+    @property
+    def keeps_outbox(self) -> bool:
+        """Whether stored events wait for their delivery."""
+        return self.context.outbox
+
     def create(self) -> None:
         """Creates what is missing of the tables; any number of processes may do so at once."""
         run(self._pool.create())
@@ -87,11 +93,14 @@ class SQLRepository:
     def joining(self, connection: sqlalchemy.Connection) -> Self:
         """This repository, whose users, passkeys, devices, actions and events are in your transaction.
 
-        You commit it, or not. Ceremonies, what is spent, challenges to devices and deliveries still have connections of
-        their own and last at once, or a rollback would revive a challenge. SQLite has one writer: there, begin to write
-        only after the finish has taken its ceremony, or keep ceremonies elsewhere; otherwise it waits for you until its
-        patience ends. Likewise a device starts and answers its challenges before you write; and on PostgreSQL, too,
-        before you have written that device or its owner, as an answer writes the device with the challenge.
+        You commit it, or not. Ceremonies, what is spent, challenges to devices, failures of actions and deliveries
+        still have connections of their own and last at once, or a rollback would revive a challenge; so has
+        `remove_actions`. SQLite has one writer: there, begin to write only after the finish has taken its ceremony, or
+        keep ceremonies elsewhere; otherwise it waits for you until its patience ends. Likewise a device is enrolled,
+        starts and answers its challenges before you write, and an action's challenge is met; and on PostgreSQL, too,
+        before you have written that device, its owner or that action, or enrolled something for that owner: an answer
+        writes the device with the challenge, and an action that you track must be committed before its challenge can
+        fail.
 
         Events of a change are rolled back with the change. What is reported by itself (`add_event`: failures, for
         instance) lasts at once on PostgreSQL, through a connection of its own; on SQLite, with its one writer, it stays
@@ -138,8 +147,10 @@ class SQLRepository:
     add_action = synchronous(actions.add_action)
     find_action = synchronous(actions.find_action)
     replace_action = synchronous(actions.replace_action)
+    record_failure = synchronous(actions.record_failure)
     list_actions = synchronous(actions.list_actions)
     action_history = synchronous(actions.action_history)
+    remove_actions = synchronous(actions.remove_actions)
     add_event = synchronous(events.add_event)
     list_events = synchronous(events.list_events)
     count_events = synchronous(events.count_events)
@@ -147,6 +158,17 @@ class SQLRepository:
     finish_delivery = synchronous(outbox.finish_delivery)
     postpone_delivery = synchronous(outbox.postpone_delivery)
     revive_deliveries = synchronous(outbox.revive_deliveries)
+    add_server_key = synchronous(tenancy.add_server_key)
+    find_server_key = synchronous(tenancy.find_server_key)
+    list_server_keys = synchronous(tenancy.list_server_keys)
+    replace_server_key = synchronous(tenancy.replace_server_key)
+    find_overrides = synchronous(tenancy.find_overrides)
+    replace_overrides = synchronous(tenancy.replace_overrides)
+    find_profile = synchronous(tenancy.find_profile)
+    save_profile = synchronous(tenancy.save_profile)
+    remove_profile = synchronous(tenancy.remove_profile)
+    list_profiles = synchronous(tenancy.list_profiles)
+    list_users = synchronous(tenancy.list_users)
 
 
 def _asynchronous(
@@ -214,6 +236,11 @@ class AsyncSQLRepository:
         self._pool = asynchronous_pool(made, ours=self._is_ours, create=create)
         self.context = alone(self._pool, outbox=outbox)
 
+    @property
+    def keeps_outbox(self) -> bool:
+        """See `SQLRepository.keeps_outbox`."""
+        return self.context.outbox
+
     async def create(self) -> None:
         """Creates what is missing of the tables; any number of processes may do so at once."""
         await self._pool.create()
@@ -261,8 +288,10 @@ class AsyncSQLRepository:
     add_action = _asynchronous(actions.add_action)
     find_action = _asynchronous(actions.find_action)
     replace_action = _asynchronous(actions.replace_action)
+    record_failure = _asynchronous(actions.record_failure, own=True)
     list_actions = _asynchronous(actions.list_actions)
     action_history = _asynchronous(actions.action_history)
+    remove_actions = _asynchronous(actions.remove_actions, own=True)
     add_event = _asynchronous(events.add_event)
     list_events = _asynchronous(events.list_events)
     count_events = _asynchronous(events.count_events)
@@ -270,3 +299,14 @@ class AsyncSQLRepository:
     finish_delivery = _asynchronous(outbox.finish_delivery, own=True)
     postpone_delivery = _asynchronous(outbox.postpone_delivery, own=True)
     revive_deliveries = _asynchronous(outbox.revive_deliveries, own=True)
+    add_server_key = _asynchronous(tenancy.add_server_key)
+    find_server_key = _asynchronous(tenancy.find_server_key)
+    list_server_keys = _asynchronous(tenancy.list_server_keys)
+    replace_server_key = _asynchronous(tenancy.replace_server_key)
+    find_overrides = _asynchronous(tenancy.find_overrides)
+    replace_overrides = _asynchronous(tenancy.replace_overrides)
+    find_profile = _asynchronous(tenancy.find_profile)
+    save_profile = _asynchronous(tenancy.save_profile)
+    remove_profile = _asynchronous(tenancy.remove_profile)
+    list_profiles = _asynchronous(tenancy.list_profiles)
+    list_users = _asynchronous(tenancy.list_users)

@@ -3,7 +3,7 @@
 What belongs here: the statements, built once save those that depend on a filter, and what their results mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -13,9 +13,19 @@ from ...actions.states import ActionState
 from ...engine.actions.records import Action, ActionFilter, ActionHistory, ActionPage
 from ...engine.records import Event
 from ...errors import Code, ConflictError, DecodeError
-from .connections import Context
+from .connections import Context, Store
 from .events import change
-from .statements import ATTEMPTS, OUT_OF_STEP, REALM, USER, Stored, insert_new, position_of
+from .statements import (
+    ATTEMPTS,
+    OUT_OF_STEP,
+    REALM,
+    USER,
+    Stored,
+    delete_expired,
+    in_steps,
+    insert_new,
+    position_of,
+)
 from .tables import actions
 
 _ACTION: Final = Stored(Action, b"pka1")
@@ -35,27 +45,40 @@ _INSERT: Final = insert_new(actions)
 _FIND: Final = select(actions.c.body).where(_this_action)
 _REPLACE: Final = (
     update(actions)
-    .where(_this_action, actions.c.revision == bindparam("expected_revision"))
+    .where(
+        _this_action,
+        actions.c.revision == bindparam("expected_revision"),
+        actions.c.created_at == bindparam("expected_created_at"),  # one that was removed and came again is another
+    )
     .values(
         {
             column: bindparam(f"new_{column}")
             for column in (
-                *("state", "device_id", "user_verified", "created_at", "expires_at", "state_updated_at"),
-                *("revision", "body"),
+                *("state", "device_id", "authenticator_id", "user_verified", "expires_at", "state_updated_at"),
+                *("failed_at", "revision", "body"),
             )
         }
     )
 )
+_trusted: Final = and_(
+    _theirs,
+    _is(ActionState.CHALLENGE_SUCCEEDED),
+    actions.c.authenticator_id.in_(bindparam("by_authenticators", expanding=True)),
+)
 _HISTORY: Final = select(
     select(func.count())
     .select_from(actions)
-    .where(_theirs, _is(ActionState.CHALLENGE_FAILED), actions.c.state_updated_at >= bindparam("since"))
+    .where(
+        _theirs,
+        actions.c.failed_at.is_not(None),  # likewise
+        actions.c.failed_at >= bindparam("since"),
+        actions.c.failed_at <= bindparam("at"),
+    )
     .scalar_subquery(),
-    exists().where(_theirs, _is(ActionState.CHALLENGE_SUCCEEDED), actions.c.device_id == bindparam("with_device")),
-    select(func.max(actions.c.state_updated_at))
-    .where(_theirs, _is(ActionState.CHALLENGE_SUCCEEDED), actions.c.user_verified)
-    .scalar_subquery(),
+    exists().where(_trusted, actions.c.device_id == bindparam("with_device")),
+    select(func.max(actions.c.state_updated_at)).where(_trusted, actions.c.user_verified).scalar_subquery(),
 )
+_REMOVE: Final = {dialect: delete_expired(actions, dialect, actions.c.realm == REALM) for dialect in _INSERT}
 
 
 async def add_action(context: Context, action: Action, event: Event | None, /) -> Action:
@@ -85,20 +108,24 @@ async def find_action(
     Raises:
         DecodeError: `record_invalid`: what is stored is no record, or the answer is about another action.
     """
-    name = realm, user_id, action, idempotency_key
-    for (body,) in await context.store.rows(_FIND, _name(*name)):
-        found = _ACTION.decode(body)
-        if (found.realm, found.user_id, found.action, found.idempotency_key) != name:
-            raise DecodeError(Code.RECORD_INVALID, OUT_OF_STEP)
-        return found
-    return None
+    return await _found(context.store, realm, user_id, action, idempotency_key)
 
 
 async def replace_action(context: Context, action: Action, event: Event | None, /) -> bool:
     """See `ActionRepository.replace_action`."""
-    values = {f"new_{column}": value for column, value in _columns_of(action).items()}
-    values |= _name(action.realm, action.user_id, action.action, action.idempotency_key)
-    return await change(context, _REPLACE, values | {"expected_revision": action.revision - 1}, event) == 1
+    return await change(context, _REPLACE, _replacement_of(action), event) == 1
+
+
+async def record_failure(context: Context, action: Action, event: Event | None, /) -> Action | None:
+    """See `ActionRepository.record_failure`.
+
+    Raises:
+        DecodeError: `record_invalid`: what is stored is no record, or the answer is about another action.
+    """
+    if await change(context, _REPLACE, _replacement_of(action), event, own=True) == 1:
+        return action
+    # Read where it was to be written: a transaction of the caller's may see an older state of it.
+    return await _found(context.own, action.realm, action.user_id, action.action, action.idempotency_key)
 
 
 async def list_actions(
@@ -128,24 +155,68 @@ async def list_actions(
 
 
 async def action_history(
-    context: Context, realm: str, user_id: str, device_id: str | None, since: datetime, /
+    context: Context,
+    realm: str,
+    user_id: str,
+    authenticator_ids: Collection[str],
+    device_id: str | None,
+    since: datetime,
+    now: datetime,
+    /,
 ) -> ActionHistory:
     """See `ActionRepository.action_history`."""
-    values = {"in_realm": realm, "of_user": user_id, "with_device": device_id, "since": since}
+    values = {
+        "in_realm": realm,
+        "of_user": user_id,
+        "by_authenticators": list(authenticator_ids),
+        "with_device": device_id,
+        "since": since,
+        "at": now,
+    }
     failures, known, verified_at = (await context.store.rows(_HISTORY, values))[0]
     return ActionHistory(recent_failures=failures, device_known=bool(known), user_verified_at=verified_at)
+
+
+async def remove_actions(context: Context, realm: str, before: datetime, /) -> int:
+    """See `ActionRepository.remove_actions`.
+
+    What somebody writes in this moment may stay until the next time.
+    """
+    return await in_steps(context.own, _REMOVE[context.own.dialect], {"in_realm": realm, "before": before})
+
+
+async def _found(store: Store, *name: str) -> Action | None:
+    for (body,) in await store.rows(_FIND, _name(*name)):
+        found = _ACTION.decode(body)
+        if (found.realm, found.user_id, found.action, found.idempotency_key) != name:
+            raise DecodeError(Code.RECORD_INVALID, OUT_OF_STEP)
+        return found
+    return None
 
 
 def _columns_of(action: Action) -> dict[str, object]:
     return {
         "state": action.state.value,
         "device_id": action.device_id,
+        "authenticator_id": action.authenticator_id,
         "user_verified": action.user_verified,
         "created_at": action.created_at,
         "expires_at": action.expires_at,
         "state_updated_at": action.state_updated_at,
+        "failed_at": action.failed_at,
         "revision": action.revision,
         "body": _ACTION.encode(action),
+    }
+
+
+def _replacement_of(action: Action) -> Mapping[str, object]:
+    columns = _columns_of(action)
+    created_at = columns.pop("created_at")
+    return {
+        **{f"new_{column}": value for column, value in columns.items()},
+        **_name(action.realm, action.user_id, action.action, action.idempotency_key),
+        "expected_revision": action.revision - 1,
+        "expected_created_at": created_at,
     }
 
 

@@ -5,18 +5,17 @@ All of it lasts at once, whatever becomes of a transaction of the caller's.
 
 from datetime import datetime, timedelta
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Executable, Table, bindparam, delete, func, literal_column, select
+from sqlalchemy import bindparam, delete
 
 from ...engine.records import Ceremony
 from ...errors import Code, DecodeError
 from .connections import Context
-from .statements import OUT_OF_STEP, REALM, insert_new
+from .statements import OUT_OF_STEP, REALM, delete_expired, in_steps, insert_new
 from .tables import ceremonies, device_challenges, spent
 
 _GRACE: Final = timedelta(minutes=1)  # what expired is kept so long, for machines whose clocks differ
-_BATCH: Final = 1000  # rows; a few milliseconds, for which SQLite lets nobody else write
 
 _INSERT_CEREMONY: Final = insert_new(ceremonies)
 _INSERT_SPENT: Final = insert_new(spent)
@@ -27,24 +26,8 @@ _TAKE_CEREMONY: Final = (
 )
 
 
-def _delete_expired(table: Table, dialect: str) -> Executable:
-    # By its place a row is found again without a search; by its key, PostgreSQL may prefer to read the whole table.
-    place: ColumnElement[Any] = literal_column({"sqlite": "rowid", "postgresql": "ctid"}[dialect])
-    oldest = (
-        select(place)
-        .select_from(table)
-        .where(table.c.expires_at < bindparam("before"))
-        .order_by(table.c.expires_at)
-        .limit(_BATCH)
-        .with_for_update(skip_locked=True)  # what is being taken in this moment goes anyway
-        .correlate(None)
-        .scalar_subquery()
-    )
-    return delete(table).where(place.in_(oldest) if dialect == "sqlite" else place == func.any(func.array(oldest)))
-
-
 _DELETE_EXPIRED: Final = {
-    dialect: [_delete_expired(table, dialect) for table in (ceremonies, spent, device_challenges)]
+    dialect: [delete_expired(table, dialect) for table in (ceremonies, spent, device_challenges)]
     for dialect in _INSERT_CEREMONY
 }
 
@@ -80,10 +63,7 @@ async def remove_expired(context: Context, now: datetime, /) -> int:
     """See `CeremonyRepository.remove_expired`; removes what was spent, and device challenges, as well."""
     removed = 0
     for statement in _DELETE_EXPIRED[context.own.dialect]:
-        in_batch = _BATCH
-        while in_batch == _BATCH:
-            in_batch = await context.own.count(statement, {"before": now - _GRACE})
-            removed += in_batch
+        removed += await in_steps(context.own, statement, {"before": now - _GRACE})
     return removed
 
 

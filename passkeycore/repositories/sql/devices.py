@@ -162,7 +162,7 @@ async def remove_device(
     return await change(context, _DELETE_DEVICE, values, event) == 1
 
 
-async def add_device_challenge(context: Context, challenge: DeviceChallenge, /) -> bool:
+async def add_device_challenge(context: Context, challenge: DeviceChallenge, event: Event | None, /) -> bool:
     """See `DeviceRepository.add_device_challenge`."""
     values = {
         "realm": challenge.realm,
@@ -174,7 +174,7 @@ async def add_device_challenge(context: Context, challenge: DeviceChallenge, /) 
         "revision": challenge.revision,
         "body": _CHALLENGE.encode(challenge),
     }
-    return await context.own.count(_INSERT_CHALLENGE[context.own.dialect], values) == 1
+    return await change(context, _INSERT_CHALLENGE[context.own.dialect], values, event, own=True) == 1
 
 
 # Challenges are read where they are written: a transaction of the caller's may see an older state of them, and then

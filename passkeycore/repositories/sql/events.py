@@ -44,8 +44,8 @@ async def list_events(context: Context, realm: str, which: EventFilter, cursor: 
     """See `EventRepository.list_events`.
 
     Raises:
-        DecodeError: `cursor_invalid`: no cursor of this repository's; `record_invalid`: the answer is about another
-            realm.
+        DecodeError: `cursor_invalid`: no cursor of this repository's; `record_invalid`: one is no event, or of a newer
+            release, or the answer is about another realm.
     """
     conditions = _conditions(realm, which)
     if cursor is not None:
@@ -62,13 +62,21 @@ async def list_events(context: Context, realm: str, which: EventFilter, cursor: 
 
 
 async def count_events(context: Context, realm: str, which: EventFilter, /) -> tuple[EventCount, ...]:
-    """See `EventRepository.count_events`."""
+    """See `EventRepository.count_events`.
+
+    Raises:
+        DecodeError: `record_invalid`: some are of a newer release.
+    """
     by = (events.c.day, events.c.type)
     statement = select(*by, func.count(events.c.position)).where(*_conditions(realm, which)).group_by(*by).order_by(*by)
-    return tuple(
-        EventCount(day=_FIRST_DAY + timedelta(days=day), type=EventType(kind), count=many)
-        for day, kind, many in await context.store.rows(statement, {})
-    )
+    rows = await context.store.rows(statement, {})
+    try:
+        return tuple(
+            EventCount(day=_FIRST_DAY + timedelta(days=day), type=EventType(kind), count=many)
+            for day, kind, many in rows
+        )
+    except ValueError:
+        raise _unknown() from None
 
 
 async def note(context: Context, work: Statements, event: Event | None) -> None:
@@ -120,18 +128,29 @@ def _event_values(event: Event) -> Mapping[str, object]:
 
 
 def read_event(row: Sequence[Any]) -> Event:
-    """The event whose `EVENT_COLUMNS` the row is."""
+    """The event whose `EVENT_COLUMNS` the row is.
+
+    Raises:
+        DecodeError: `record_invalid`: it is no event, or one of a newer release.
+    """
     _, realm, event_id, kind, at, user_id, credential_id, code, details = row
-    return Event(
-        id=event_id,
-        type=EventType(kind),
-        at=at,
-        realm=realm,
-        user_id=user_id,
-        credential_id=credential_id,
-        code=None if code is None else Code(code),
-        details=msgspec.json.decode(details, type=dict[str, str]),
-    )
+    try:
+        return Event(
+            id=event_id,
+            type=EventType(kind),
+            at=at,
+            realm=realm,
+            user_id=user_id,
+            credential_id=credential_id,
+            code=None if code is None else Code(code),
+            details=msgspec.json.decode(details, type=dict[str, str]),
+        )
+    except ValueError:
+        raise _unknown() from None
+
+
+def _unknown() -> DecodeError:
+    return DecodeError(Code.RECORD_INVALID, "not a stored event, or one of a newer release")
 
 
 def _day(at: datetime) -> int:

@@ -16,12 +16,14 @@ makes the next one ready. All of it lasts at once, whatever becomes of a transac
 who takes waits for nobody.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, delete, literal_column, select, update
 
+from ...engine.records import Event
 from ...engine.webhooks.records import Delivery
 from ...errors import Code, DecodeError
 from .connections import Context, Statements
@@ -31,6 +33,7 @@ from .tables import events, outbox
 
 _State: TypeAlias = Literal["ready", "later", "behind", "given_up"]
 
+_LOGGER: Final = logging.getLogger("passkeycore.webhooks")
 _BATCH: Final = 1000  # rows; a few milliseconds, for which SQLite lets nobody else write
 
 
@@ -104,7 +107,7 @@ async def take_deliveries(
 
     Raises:
         DecodeError: `record_invalid`: the answer is about other events. Those that were taken come again after the
-            lease.
+            lease. An event that cannot be read, as it is of a newer release, is in no answer.
     """
     attempts: dict[str, int] = {}  # by event id
     most = min(limit, _BATCH)
@@ -124,10 +127,19 @@ async def take_deliveries(
             break
         most = _BATCH  # there is more than expected that cannot be taken
     rows = await context.own.rows(_EVENTS, {"of_events": list(attempts)}) if attempts else ()
-    taken_events = tuple(map(read_event, rows))
+    taken_events = tuple(filter(None, map(_readable, rows)))
     if not {event.id for event in taken_events} <= attempts.keys():
         raise DecodeError(Code.RECORD_INVALID, OUT_OF_STEP)
     return tuple(Delivery(event=event, attempt=attempts[event.id]) for event in taken_events)
+
+
+def _readable(row: Sequence[Any]) -> Event | None:
+    try:
+        return read_event(row)
+    except DecodeError:
+        # It stays in hand, so that only its own user's queue waits for somebody who can read it.
+        _LOGGER.error("the event %s in the outbox cannot be read: is it of a newer release?", row[2])
+        return None
 
 
 async def finish_delivery(context: Context, delivery: Delivery, /) -> bool:

@@ -1,17 +1,19 @@
 """What the statements of all operations share.
 
-What belongs here: parameters, what the two databases write differently, and records and cursors as they are stored.
+What belongs here: parameters, what the two databases write differently, how they remove in steps, and records and
+cursors as they are stored.
 """
 
 from collections.abc import Mapping
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, Executable, Table, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Executable, Table, bindparam, delete, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...errors import Code, DecodeError
 from ...webauthn.wire import reason_of
+from .connections import Store
 
 _T = TypeVar("_T")
 
@@ -22,6 +24,7 @@ ATTEMPTS: Final = 32  # at what others take, or remove, in the same moment
 REALM: Final[BindParameter[str]] = bindparam("in_realm")
 USER: Final[BindParameter[str]] = bindparam("of_user")
 
+_BATCH: Final = 1000  # rows; a few milliseconds, for which SQLite lets nobody else write
 _CURSOR_DIGITS: Final = 18  # fewer than the largest that fits into the column
 
 
@@ -32,6 +35,39 @@ def insert_new(table: Table) -> Mapping[str, Executable]:
         dialect: make(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
         for dialect, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
     }
+
+
+def delete_expired(table: Table, dialect: str, *which: ColumnElement[bool]) -> Executable:
+    """What removes a step's worth of the rows that expired before the parameter ``before``, the oldest first.
+
+    Args:
+        table: With a column `expires_at`, and an index that has it in order.
+        dialect: ``sqlite`` or ``postgresql``.
+        which: Further conditions, which that index begins with.
+    """
+    # By its place a row is found again without a search; by its key, PostgreSQL may prefer to read the whole table.
+    place: ColumnElement[Any] = literal_column({"sqlite": "rowid", "postgresql": "ctid"}[dialect])
+    oldest = (
+        select(place)
+        .select_from(table)
+        .where(*which, table.c.expires_at < bindparam("before"))
+        .order_by(table.c.expires_at)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)  # what somebody takes goes anyway, what they write may live on
+        .correlate(None)
+        .scalar_subquery()
+    )
+    return delete(table).where(place.in_(oldest) if dialect == "sqlite" else place == func.any(func.array(oldest)))
+
+
+async def in_steps(store: Store, statement: Executable, values: Mapping[str, object]) -> int:
+    """How many rows were removed by `statement`, from `delete_expired`, as often as it took."""
+    removed = 0
+    while True:
+        in_step = await store.count(statement, values)
+        removed += in_step
+        if in_step < _BATCH:
+            return removed
 
 
 def position_of(cursor: str) -> int:

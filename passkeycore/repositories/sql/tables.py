@@ -158,22 +158,22 @@ actions: Final = Table(
     Column("idempotency_key", _Key, nullable=False),
     Column("state", _Key, nullable=False),
     Column("device_id", _Key),
+    Column("authenticator_id", _Key),
     Column("user_verified", Boolean, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime, nullable=False),
     Column("state_updated_at", UTCDateTime, nullable=False),
+    Column("failed_at", UTCDateTime),  # NULL: it does not count as a failure
     Column("revision", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("realm", "user_id", "action", "idempotency_key", name="passkey_actions_key"),
     Index("passkey_actions_realm", "realm", "position"),
     Index("passkey_actions_user", "realm", "user_id", "position"),
     Index("passkey_actions_created_at", "realm", "created_at"),
+    Index("passkey_actions_expires_at", "realm", "expires_at"),
     _of_some("passkey_actions_review", "realm", "position", where="state = 'REVIEW_REQUIRED'"),
     # What a user's history asks for. A new action is in none of these, and costs nothing there.
-    _of_some(
-        *("passkey_actions_failed", "realm", "user_id", "state_updated_at"),
-        where="state = 'CHALLENGE_FAILED'",
-    ),
+    _of_some("passkey_actions_failed", "realm", "user_id", "failed_at", where="failed_at IS NOT NULL"),
     _of_some(
         *("passkey_actions_device", "realm", "user_id", "device_id"),
         where="state = 'CHALLENGE_SUCCEEDED'",
@@ -184,6 +184,41 @@ actions: Final = Table(
         in_sqlite="state = 'CHALLENGE_SUCCEEDED' AND user_verified = 1",
     ),
     sqlite_autoincrement=True,  # a position whose action was removed never comes again
+)
+
+server_keys: Final = Table(
+    "passkey_server_keys",
+    metadata,
+    Column("key_id", _Key, primary_key=True),  # of all tenants: a key says its id, and not whose it is
+    Column("realm", _Key, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # with a digest; the key itself is stored nowhere
+    Index("passkey_server_keys_realm", "realm", "created_at"),
+)
+
+overrides: Final = Table(
+    "passkey_overrides",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Without a foreign key: what is said of somebody may be said before there is any passkey or device.
+profiles: Final = Table(
+    "passkey_profiles",
+    metadata,
+    Column("realm", _Key, primary_key=True),
+    Column("user_id", _Key, primary_key=True),
+    Column("email", _Key),
+    Column("phone_number", _Key),
+    Column("username", _Key),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("passkey_profiles_email", "realm", "email", "user_id"),
+    Index("passkey_profiles_phone_number", "realm", "phone_number", "user_id"),
+    Index("passkey_profiles_username", "realm", "username", "user_id"),
 )
 
 spent: Final = Table(

@@ -17,7 +17,7 @@ from ...errors import Code, ConflictError, DecodeError
 from .connections import Context, Statements
 from .events import change, note
 from .statements import ATTEMPTS, OUT_OF_STEP, REALM, USER, insert_new
-from .tables import actions, device_challenges, devices, passkeys, users
+from .tables import actions, device_challenges, devices, passkeys, profiles, users
 
 USER_COLUMNS: Final = [users.c[name] for name in User.__struct_fields__]
 USER_WIDTH: Final = len(USER_COLUMNS)
@@ -36,7 +36,7 @@ _DELETE_USER: Final = delete(users).where(this_user)
 # Some have no foreign key, and SQLite heeds those there are only where that was switched on.
 _DELETE_THEIRS: Final = [
     delete(table).where(table.c.realm == REALM, table.c.user_id == USER)
-    for table in (passkeys, devices, device_challenges, actions)
+    for table in (passkeys, devices, device_challenges, actions, profiles)
 ]
 
 
@@ -74,14 +74,13 @@ async def set_user_disabled(
 
 
 async def remove_user(context: Context, realm: str, user_id: str, event: Event | None, /) -> bool:
-    """See `PasskeyRepository.remove_user`; removes devices, their challenges and actions as well."""
+    """See `PasskeyRepository.remove_user`; removes devices, their challenges, actions and the profile as well."""
     values = {"in_realm": realm, "of_user": user_id}
     async with context.store.transaction() as work:
         # The user first: that waits for whoever is adding something, which is then seen and removed as well.
-        if await work.count(_DELETE_USER, values) != 1:
+        removed = [await work.count(statement, values) for statement in (_DELETE_USER, *_DELETE_THEIRS)]
+        if not any(removed):
             return False
-        for statement in _DELETE_THEIRS:
-            await work.count(statement, values)
         await note(context, work, event)
         return True
 

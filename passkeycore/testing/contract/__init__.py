@@ -14,6 +14,7 @@ Add what else the repository keeps, and leave out what is kept elsewhere:
     DeviceContract, DeviceEventContract       devices and their challenges; where it keeps events, too
     ActionContract, ActionEventContract       actions; where it keeps events, too
     OutboxContract                            events that wait for their delivery
+    TenancyContract, TenancyEventContract     keys, settings and profiles of tenants; where it keeps events, too
 
 The fixture may give a synchronous or an asynchronous repository. Where something has to be opened and closed
 in the event loop of the test, it gives an asynchronous context manager:
@@ -28,7 +29,8 @@ in the event loop of the test, it gives an asynchronous context manager:
 
 Where your repository can join a transaction of the caller's, `RollbackContract` has rules for that, too, and
 `SpentRollbackContract`, `DeviceRollbackContract`, `ActionRollbackContract` and `OutboxRollbackContract` have more of
-them, for a repository that keeps such.
+them, for a repository that keeps such; `DeviceEventRollbackContract` and `ActionEventRollbackContract` where it keeps
+events, too.
 
 Each method states one rule in its docstring, and raises `ContractError` where it does not hold. Callers who compete are
 threads or tasks: the repository needs room for 16 at a time. Every rule uses realms and ids of its own, so that tables
@@ -45,21 +47,26 @@ from passkeycore.testing.contract.harness import ContractError
 from passkeycore.testing.contract.outbox import OutboxContract
 from passkeycore.testing.contract.passkeys import PasskeyContract
 from passkeycore.testing.contract.rollbacks import (
+    ActionEventRollbackContract,
     ActionRollbackContract,
+    DeviceEventRollbackContract,
     DeviceRollbackContract,
     OutboxRollbackContract,
     RollbackContract,
     SpentRollbackContract,
 )
+from passkeycore.testing.contract.tenancy import TenancyContract, TenancyEventContract
 
 __all__ = [
     "ActionContract",
     "ActionEventContract",
+    "ActionEventRollbackContract",
     "ActionRollbackContract",
     "CeremonyContract",
     "ContractError",
     "DeviceContract",
     "DeviceEventContract",
+    "DeviceEventRollbackContract",
     "DeviceRollbackContract",
     "EventContract",
     "OutboxContract",
@@ -68,4 +75,6 @@ __all__ = [
     "RollbackContract",
     "SpentContract",
     "SpentRollbackContract",
+    "TenancyContract",
+    "TenancyEventContract",
 ]

@@ -8,11 +8,14 @@ from typing import Any, Protocol
 from passkeycore.actions.states import ActionState
 from passkeycore.engine.actions.repository import AsyncActionRepository
 from passkeycore.engine.devices.repository import AsyncDeviceRepository
+from passkeycore.engine.records import EventFilter, EventPage, EventType
 from passkeycore.engine.repository import AsyncPasskeyRepository, AsyncRepository, AsyncSpentRepository
 from passkeycore.engine.webhooks.repository import AsyncOutboxRepository
+from passkeycore.testing.contract.actions.events import AsyncRecordedActions
 from passkeycore.testing.contract.actions.samples import action, later, named
+from passkeycore.testing.contract.devices.events import AsyncRecordedDevices
 from passkeycore.testing.contract.devices.samples import answered, challenge, changed, device, owned
-from passkeycore.testing.contract.harness import Undone, expect, rollback
+from passkeycore.testing.contract.harness import Undone, demand, expect, rollback
 from passkeycore.testing.contract.outbox import emptied
 from passkeycore.testing.contract.samples import BEGUN, NOW, ceremony, event, passkey, realm, update, user
 
@@ -105,9 +108,9 @@ class DeviceRollbackContract(RollbackContract):
         owner, used = await owned(repository, realm())
         of, asked, added = owner.realm, challenge(owner.realm), challenge(owner.realm)
         late = device(owner)
-        await repository.add_device_challenge(asked)
+        await repository.add_device_challenge(asked, None)
         async with undone() as joined:
-            expect(await joined.add_device_challenge(added), True)
+            expect(await joined.add_device_challenge(added, None), True)
             expect(await joined.replace_device_challenge(answered(asked), changed(used), None), True)
             expect(
                 await joined.replace_device_challenge(answered(asked), changed(used), None), False, "the second time"
@@ -145,6 +148,28 @@ class DeviceRollbackContract(RollbackContract):
         expect(found, None, "the device rolled back")
 
 
+class DeviceEventRollbackContract(DeviceRollbackContract):
+    """`DeviceRollbackContract` for a repository that is an `EventRepository`, too."""
+
+    @rollback
+    async def test_the_events_of_a_challenge_outlast_a_rollback(
+        self, repository: AsyncRecordedDevices, undone: Undone[AsyncRecordedDevices]
+    ) -> None:
+        """The event of a challenge, and of its answer, stays with it; that of a device goes with its change."""
+        owner, used = await owned(repository, realm())
+        of, asked = owner.realm, challenge(owner.realm)
+        kinds = (EventType.DEVICE_CHALLENGE_STARTED, *[EventType.DEVICE_UPDATED] * 3)
+        added, answer, alone, renamed = (event(of, kind) for kind in kinds)
+        async with undone() as joined:
+            expect(await joined.add_device_challenge(asked, added), True)
+            expect(await joined.replace_device_challenge(answered(asked), changed(used), answer), True)
+            expect(await joined.replace_device_challenge(answered(answered(asked)), None, alone), True)
+            again = changed(changed(used), name="renamed")
+            expect(await joined.replace_device(again, renamed), True)
+        page = await repository.list_events(of, EventFilter(), None, 9)
+        expect(page, EventPage(events=(alone, answer, added)), "the events")
+
+
 class ActionRollbackContract(RollbackContract):
     """`RollbackContract` for a repository that is an `ActionRepository`, too."""
 
@@ -164,6 +189,50 @@ class ActionRollbackContract(RollbackContract):
             expect(await joined.add_action(new, None), new, "the new action")
         expect(await repository.find_action(*named(kept)), kept, "the action after the rollback")
         expect(await repository.find_action(*named(new)), None, "the action rolled back")
+
+    @rollback
+    async def test_a_failure_outlasts_a_rollback(
+        self, repository: AsyncActionRepository, undone: Undone[AsyncActionRepository]
+    ) -> None:
+        """Failures that were recorded stay, each of them; and a later change of the same action is undone.
+
+        Who read the action before is told of the failure that came first, and goes on from there.
+        """
+        kept, none = action(realm()), action(realm())
+        await repository.add_action(kept, None)
+        first = later(kept, attempts=1)
+        async with undone() as joined:
+            answer = await joined.record_failure(first, None)
+            demand(answer is first, "the answer to a failure that was recorded is another object")
+            expect(await joined.record_failure(later(kept, attempts=1), None), first, "the answer the second time")
+            second = later(first, attempts=2)
+            answer = await joined.record_failure(second, None)
+            demand(answer is second, "the answer to the second failure is another object")
+            expect(await joined.record_failure(later(none), None), None, "the answer where there is no action")
+            moved = later(second, state=ActionState.CHALLENGE_SUCCEEDED)
+            expect(await joined.replace_action(moved, None), True)
+            expect(await joined.find_action(*named(kept)), moved, "the action within the transaction")
+        expect(await repository.find_action(*named(kept)), second, "the action after the rollback")
+
+
+class ActionEventRollbackContract(ActionRollbackContract):
+    """`ActionRollbackContract` for a repository that is an `EventRepository`, too."""
+
+    @rollback
+    async def test_the_event_of_a_failure_outlasts_a_rollback(
+        self, repository: AsyncRecordedActions, undone: Undone[AsyncRecordedActions]
+    ) -> None:
+        """The event of a failure that was recorded stays with it; that of another change goes."""
+        kept = action(realm())
+        await repository.add_action(kept, None)
+        failed = later(kept, attempts=1)
+        lasts, goes = (event(kept.realm, EventType.ACTION_UPDATED) for _ in range(2))
+        async with undone() as joined:
+            answer = await joined.record_failure(failed, lasts)
+            demand(answer is failed, "the answer to a failure that was recorded is another object")
+            expect(await joined.replace_action(later(failed), goes), True)
+        page = await repository.list_events(kept.realm, EventFilter(), None, 9)
+        expect(page, EventPage(events=(lasts,)), "the events")
 
 
 class OutboxRollbackContract(RollbackContract):

@@ -1,4 +1,4 @@
-"""Ada, and every state that an action of hers can get to."""
+"""Ada, every state that an action of hers can get to, and what no client may say of itself."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from passkeycore.actions import ActionState
 from passkeycore.engine.actions.records import Action
-from passkeycore.engine.actions.tracking import TrackedAction
+from passkeycore.engine.actions.tracking import ClientInfo, TrackedAction
 from passkeycore.engine.devices.challenges import StartedDeviceChallenge
 from passkeycore.testing import SoftwareDevice, VirtualClient
 from tests.engine.kit import Colour
@@ -15,6 +15,13 @@ from tests.engine.kit import Colour
 from .kit import Stage
 
 S = ActionState
+WRONG_CLIENTS: Final[dict[str, tuple[str, Any]]] = {
+    "a long device id": ("name_invalid", ClientInfo(device_id=256 * "a")),
+    "a list as a data point": ("action_invalid", ClientInfo(custom={"a": ["b"]})),  # type: ignore[dict-item]
+    "a mapping": ("configuration_invalid", {"device_id": "laptop"}),
+    "a text": ("configuration_invalid", "laptop"),
+}
+"""What nobody can be told of a client, and the code with which it is refused."""
 
 
 class Cast:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import pytest
+from msgspec.structs import replace
 
-from passkeycore import PasskeyError
+from passkeycore import PasskeyError, RelyingParty
 from passkeycore.actions import ActionRules, ActionSettings, ActionState, Outcome
+from passkeycore.devices import PROTOCOL
 from passkeycore.engine.actions.challenges import MetChallenge
 from passkeycore.engine.actions.records import Action
 from passkeycore.engine.actions.service import ActionService, AsyncActionService
@@ -25,7 +27,7 @@ from passkeycore.engine.records import Passkey
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.testing import SoftwareDevice, VirtualClient
 from passkeycore.tokens import Tokens
-from tests.engine.kit import RP, SECRET, Chance, Clock, Colour, Hooked, Json, browser
+from tests.engine.kit import RP, SECRET, Chance, Clock, Colour, Hooked, Json, browser, engine
 from tests.engine.kit import stored as stored_users
 
 Call: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -193,12 +195,31 @@ class Stage:
         assert met is not None
         return met
 
+    def begin_in_app(self, action: str | None, **more: Any) -> StartedDeviceChallenge:
+        """A question to the app that asks for it, whoever's; `ask` begins the one for an action that is there."""
+        started: StartedDeviceChallenge = self.actions.start_in_app_challenge(action, **more)
+        return started
+
+    def approve_in_app(self, started: StartedDeviceChallenge, app: SoftwareDevice, **more: Any) -> MetChallenge:
+        """What was asked, approved within the app; `more` are other arguments."""
+        asked: Json = {"challenge_id": started.challenge_id} | approval_of(started, app) | more
+        met: MetChallenge = self.actions.finish_in_app_challenge(**asked)
+        return met
+
     def validate(self, met: MetChallenge, **more: Any) -> Action:
         """What the server that does it asks at last."""
         action: Action = self.actions.validate_challenge(
             met.token, user_id=met.action.user_id, action=met.action.action, **more
         )
         return action
+
+
+def register_elsewhere(stage: Stage, user_id: str = "ada") -> None:
+    """A passkey of the user's for another RP ID, over the same storage."""
+    there = RelyingParty(id="example.net", name="Elsewhere", origins=["https://example.net"])
+    passkeys = engine(stage.colour, rp=there, memory=stage.memory, clock=stage.clock, seed="elsewhere")
+    start = {"user_id": user_id, "user_name": f"{user_id}@example.org"}
+    passkeys.register(start=start, client=browser("elsewhere", "https://example.net"))
 
 
 def enrolled(device: SoftwareDevice, token: str) -> Json:
@@ -216,19 +237,27 @@ def answer_of(started: StartedDeviceChallenge, device: SoftwareDevice, decision:
     """What the device sends, with the code that is shown where there is one."""
     challenge = started.challenge
     code = challenge.verification_code if decision == "approve" else None
-    signature = device.answer(
-        challenge.challenge_id,
-        decision,
-        purpose=challenge.purpose,
-        verification_code=code,
-        content=challenge.content,
-    )
+    signature = device.sign_challenge_id(challenge.challenge_id)
+    if challenge.protocol == PROTOCOL:
+        signature = device.answer(
+            challenge.challenge_id,
+            decision,
+            purpose=challenge.purpose,
+            verification_code=code,
+            content=challenge.content,
+        )
     return {
         "public_key": device.public_key,
         "signature": signature,
         "decision": decision,
         "verification_code": code,
     }
+
+
+def approval_of(started: StartedDeviceChallenge, app: SoftwareDevice) -> Json:
+    """What the app sends that was asked within itself: its approval, of which nothing else is said."""
+    answer = answer_of(started, app)
+    return {name: answer[name] for name in ("public_key", "signature")}
 
 
 def forged(response: Json) -> Json:
@@ -259,5 +288,6 @@ def refused(
     assert len(changed) == bool(attempts), changed
     for place in changed:
         was, is_now = were[place], are[place]
-        assert is_now.attempts == was.attempts + attempts
-        assert is_now.state is was.state is ActionState.CHALLENGE_REQUIRED
+        counted = {"attempts": was.attempts + attempts, "last_failure_at": stage.clock()}
+        assert is_now == replace(was, **counted, revision=is_now.revision)
+        assert was.state in (ActionState.CHALLENGE_REQUIRED, ActionState.ALLOW)

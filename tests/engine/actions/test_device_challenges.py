@@ -68,9 +68,9 @@ class TestSuccess:
         assert stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
 
     def test_apps_of_another_service_take_part_where_they_may(self, colour: Colour) -> None:
-        stage = Stage(colour, devices={"danger_allow_compatible_signatures": True})
+        stage = Stage(colour, devices={"danger_allow_challenge_id_signatures": True})
         phone, tracked = stage.enrol(), stage.track()
-        started = stage.ask(tracked, compatible=True)
+        started = stage.ask(tracked, protocol="challenge-id")
         stage.answer(started, phone, signature=phone.sign_challenge_id(started.challenge_id))
         assert stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
 
@@ -98,7 +98,7 @@ class TestStart:
     def test_signatures_that_the_service_does_not_allow_are_not_asked_for(self, stage: Stage) -> None:
         tracked = stage.track()
         with refused("configuration_invalid", stage):
-            stage.ask(tracked, compatible=True)
+            stage.ask(tracked, protocol="challenge-id")
 
     def test_a_service_without_devices_says_so(self, cast: Cast) -> None:
         stage, tracked = cast.stage, cast.stage.track()

@@ -1,44 +1,21 @@
 """Enrolling with the token of an action: the first takes any token of the user's, every further one takes more."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from passkeycore import PasskeyError
 from passkeycore.actions import ActionState
 from passkeycore.engine.actions.tracking import TrackedAction
-from passkeycore.engine.run import run
 from passkeycore.testing import SoftwareDevice, VirtualClient
 from tests.engine.kit import NOW, Colour, browser
 
 from .cast import Cast
+from .enrolling import KINDS, NEW, add, first, number_of
 from .kit import DOMAIN, SCOPE, Stage, enrolled, refused
 
-NEW = browser("new")
-KINDS = ("passkey", "push")
 REFUSED = {"BLOCK", "CHALLENGE_FAILED", "REVIEW_REQUIRED", "REVIEW_FAILED"}
-
-
-def add(stage: Stage, token: str, kind: str, **more: Any) -> Any:
-    """A new authenticator of this kind, with the token."""
-    if kind == "passkey":
-        start = stage.actions.start_passkey_enrolment(token, user_name="name", **more)
-        return stage.actions.finish_passkey_enrolment(token, NEW.create(start.to_dict()))
-    device = SoftwareDevice("new", domain=DOMAIN, method=kind)  # type: ignore[arg-type]
-    return stage.actions.enrol_device(token, user_name="name", **(enrolled(device, token) | more))
-
-
-def number_of(stage: Stage, user_id: str = "ada") -> int:
-    return len(stage.devices.list_authenticators(user_id))
-
-
-def first(stage: Stage, kind: str, user_id: str = "ada") -> VirtualClient | SoftwareDevice:
-    """The user's first authenticator."""
-    return stage.register(user_id) if kind == "passkey" else stage.enrol(user_id)
 
 
 class TestFirst:
@@ -210,7 +187,7 @@ class TestFurther:
         stage.enrol()
         stage.enrol(seed="another")
         tracked = stage.track(scope=[SCOPE])
-        with refused("limit_reached", stage, but=["device challenges"]):  # where the token is marked as used
+        with refused("limit_reached", stage):
             add(stage, tracked.token, "push")
         start = stage.actions.start_passkey_enrolment(tracked.token)
         add(stage, tracked.token, "passkey")
@@ -248,7 +225,7 @@ class TestBinding:
     def test_a_device_is_the_users_whose_token_it_signed(self, stage: Stage) -> None:
         mine, hers = stage.track(), stage.track(user_id="eve")
         device = SoftwareDevice("new", domain=DOMAIN)
-        with refused("signature_invalid", stage, but=["users", "handles"]):
+        with refused("signature_invalid", stage):
             stage.actions.enrol_device(hers.token, user_name="eve", **enrolled(device, mine.token))
         assert stage.actions.enrol_device(mine.token, user_name="ada", **enrolled(device, mine.token)).user_id == "ada"
         assert stage.devices.list_devices("eve") == ()
@@ -257,7 +234,7 @@ class TestBinding:
         token = stage.track().token
         device = enrolled(SoftwareDevice("new", domain=DOMAIN), token)
         for wrong in (None, b"", enrolled(SoftwareDevice("other"), token)["signature"]):
-            with refused("signature_invalid", stage, but=["users", "handles"]):
+            with refused("signature_invalid", stage):
                 stage.actions.enrol_device(token, user_name="ada", **(device | {"signature": wrong}))
 
     BEGINS: dict[str, Callable[[Stage, TrackedAction], Any]] = {  # noqa: RUF012
@@ -314,86 +291,44 @@ class TestBinding:
     def test_a_key_is_enrolled_once(self, stage: Stage) -> None:
         add(stage, stage.track().token, "push")
         tracked = stage.track(user_id="eve")
-        with refused("credential_exists", stage, but=["users", "handles", "device challenges"]):
+        with refused("credential_exists", stage):
             add(stage, tracked.token, "push")
 
+    OBSTACLES: dict[str, tuple[str, Callable[[Stage], object], Callable[[Stage], object]]] = {  # noqa: RUF012
+        "the key is there": (
+            "credential_exists",
+            lambda stage: stage.enrol("eve", seed="new"),
+            lambda stage: stage.devices.remove_device("eve", stage.device_id_of("eve")),
+        ),
+        "the limit": (
+            "limit_reached",
+            lambda stage: [stage.enrol(seed=seed) for seed in "ab"],
+            lambda stage: stage.devices.remove_device("ada", stage.device_id_of()),
+        ),
+        "a disabled user": (
+            "user_disabled",
+            lambda stage: (stage.register(), stage.passkeys.disable_user("ada")),
+            lambda stage: stage.passkeys.enable_user("ada"),
+        ),
+    }
 
-class TestMeanwhile:
-    """What others enrol between two steps of one."""
+    @pytest.mark.parametrize("what", OBSTACLES)
+    def test_what_can_be_seen_before_leaves_the_token_as_it_was(self, colour: Colour, what: str) -> None:
+        stage = Stage(colour, devices={"max_devices_per_user": 2})
+        token = stage.track(scope=[SCOPE]).token
+        code, put, clear = self.OBSTACLES[what]
+        put(stage)
+        for _ in range(2):
+            with refused(code, stage):
+                add(stage, token, "push")
+        clear(stage)
+        assert add(stage, token, "push").user_id == "ada"
 
-    def test_what_was_enrolled_since_the_start_counts(self, stage: Stage) -> None:
-        tracked = stage.track()
-        start = stage.actions.start_passkey_enrolment(tracked.token, user_name="ada")
-        body = NEW.create(start.to_dict())
-        stage.enrol()
-        with refused("scope_missing", stage):
-            stage.actions.finish_passkey_enrolment(tracked.token, body)
-
-    def quicker(self, stage: Stage, method: str, kind: str) -> None:
-        """Before this method of the repository, somebody else's first one is quicker, with a token of the same."""
-        other = Stage(stage.colour, memory=stage.memory, clock=stage.clock, seed="other", call=run)
+    def test_so_does_a_name_that_somebody_new_lacks(self, stage: Stage) -> None:
         token = stage.track().token
-
-        def be_quicker(*_: object) -> None:
-            stage.before.clear()
-            if kind == "passkey":
-                start = other.actions.start_passkey_enrolment(token, user_name="name")
-                other.actions.finish_passkey_enrolment(token, browser("quicker").create(start.to_dict()))
-            else:
-                device = SoftwareDevice("quicker", domain=DOMAIN)
-                other.actions.enrol_device(token, user_name="name", **enrolled(device, token))
-
-        stage.before[method] = be_quicker
-
-    @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("other", KINDS)
-    def test_of_two_first_ones_at_once_at_most_one_stays(self, stage: Stage, kind: str, other: str) -> None:
-        tracked = stage.track()
-        self.quicker(stage, "add_passkey" if kind == "passkey" else "add_device", other)
-        with refused("scope_missing"):
-            add(stage, tracked.token, kind)
-        assert number_of(stage) == 1
-
-    def test_if_neither_was_the_first_neither_stays(self, stage: Stage) -> None:
-        """Each step of one is taken before the next of the other: let in, store, look, remove."""
-        here, tokens = threading.local(), {kind: stage.track().token for kind in KINDS}
-        begun, looked, seen = (threading.Barrier(2, timeout=60) for _ in range(3))
-
-        def store(*_: object) -> None:
-            begun.wait()
-            here.stored = True
-
-        def look(*_: object) -> None:
-            if getattr(here, "stored", False):
-                here.stored = False
-                looked.wait()
-
-        def remove(*_: object) -> None:
-            seen.wait()
-
-        stage.before |= dict.fromkeys(("add_passkey", "add_device"), store)
-        stage.before |= dict.fromkeys(("list_devices", "find_account"), look)
-        stage.before |= dict.fromkeys(("remove_passkey", "remove_device"), remove)
-
-        def refusal(kind: str) -> object:
-            with pytest.raises(PasskeyError) as caught:
-                add(stage, tokens[kind], kind)
-            return caught.value.code
-
-        stage.passkeys.get_or_create_user("ada", "ada")
-        with ThreadPoolExecutor(2) as pool:
-            assert set(pool.map(refusal, KINDS)) == {"scope_missing"}
-        stage.before.clear()
-        assert number_of(stage) == 0
-
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_a_limit_of_one_is_a_limit(self, colour: Colour, kind: str) -> None:
-        stage = Stage(colour, passkeys={"max_passkeys_per_user": 1}, devices={"max_devices_per_user": 1})
-        tracked = stage.track()
-        self.quicker(stage, "add_passkey" if kind == "passkey" else "add_device", kind)
-        with refused("limit_reached"):
-            add(stage, tracked.token, kind)
-        assert number_of(stage) == 1
+        with refused("user_not_found", stage):
+            stage.actions.enrol_device(token, **enrolled(SoftwareDevice("new", domain=DOMAIN), token))
+        assert add(stage, token, "push").user_id == "ada"
 
 
 class TestServices:
@@ -409,6 +344,17 @@ class TestServices:
     def test_the_other_is(self, colour: Colour, part: str, kind: str) -> None:
         stage = Stage(colour, actions={part: None})
         assert add(stage, stage.track().token, kind)
+        token = stage.track().token
+        with refused("scope_missing", stage):
+            add(stage, token, kind)
+
+    @pytest.mark.parametrize(("part", "kind", "has"), [("passkeys", "push", "passkey"), ("devices", "passkey", "push")])
+    def test_what_meets_no_challenge_here_is_no_less_there(
+        self, colour: Colour, part: str, kind: str, has: str
+    ) -> None:
+        """So nobody enrols a first one beside it."""
+        stage = Stage(colour, actions={part: None})
+        first(stage, has)
         token = stage.track().token
         with refused("scope_missing", stage):
             add(stage, token, kind)

@@ -11,23 +11,38 @@ from passkeycore.actions import ActionState
 from passkeycore.engine.actions.records import ActionFilter
 from passkeycore.engine.actions.steps import purpose_of
 from passkeycore.engine.actions.tracking import TrackedAction
+from passkeycore.engine.checks import OwnPurpose
 from passkeycore.testing import SoftwareDevice
 from tests.engine.kit import NOW, Colour
 
 from .cast import Cast
-from .kit import TOKENS, answer_of, forged, refused
+from .kit import TOKENS, Stage, answer_of, forged, refused
 
 S = ActionState
+WAITING: Final = ("pay", "look")
+"""Words of actions that can be met: of one that has to be, and of one that is allowed anyway."""
+
+
+def writes_of(stage: Stage) -> list[str]:
+    """By which methods actions are written from now on."""
+    written: list[str] = []
+    for name in ("replace_action", "record_failure"):
+        stage.before[name] = lambda *_, name=name: written.append(name)
+    return written
 
 
 class TestRejection:
-    def test_a_signed_no_ends_the_action_at_once(self, cast: Cast) -> None:
-        stage, tracked = cast.stage, cast.stage.track()
+    @pytest.mark.parametrize("word", WAITING)
+    def test_a_signed_no_ends_the_action_at_once(self, cast: Cast, word: str) -> None:
+        """Also one that was allowed: where its user was asked, their no is a no."""
+        stage, tracked = cast.stage, cast.stage.track(word)
         body = stage.signed(tracked, cast.client)
         started = stage.ask(tracked)
+        stage.clock.move(seconds=1)
         stage.answer(started, cast.phone, "reject")
         failed = stage.now(tracked)
         assert (failed.state, failed.attempts) == (S.CHALLENGE_FAILED, 0)
+        assert failed.last_failure_at == failed.state_updated_at == NOW + timedelta(seconds=1)
         with refused("challenge_rejected", stage):
             stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
         with refused("action_state", stage):
@@ -51,11 +66,6 @@ class TestRejection:
         with refused("challenge_rejected", stage):
             stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
 
-    def test_what_was_allowed_stays_allowed(self, cast: Cast) -> None:
-        tracked = cast.stage.track("look")
-        cast.reject(tracked)
-        assert cast.stage.now(tracked) == tracked.action
-
     def test_one_that_nobody_signed_ends_nothing(self, cast: Cast) -> None:
         stage, tracked = cast.stage, cast.stage.track()
         started = stage.ask(tracked)
@@ -75,7 +85,8 @@ class TestRejection:
         stage = cast.stage
         tracked = stage.track()
         eve = stage.enrol("eve")
-        for purpose in ("pay", None, "", "passkeycore/action ", purpose_of(tracked.action) + "1:a"):
+        no_names = OwnPurpose("passkeycore/action "), OwnPurpose(purpose_of(tracked.action) + "1:a")
+        for purpose in ("pay", None, "", *no_names):
             started = stage.devices.start_challenge(method="push", user_id="ada", purpose=purpose)
             stage.answer(started, cast.phone, "reject")
         started = stage.devices.start_challenge(method="push", user_id="eve", purpose=purpose_of(tracked.action))
@@ -94,7 +105,6 @@ class TestAttempts:
         "a bad signature": lambda cast, tracked: cast.stage.actions.finish_passkey_challenge(
             tracked.token, forged(cast.stage.signed(tracked, cast.client))
         ),
-        "a body that is none": lambda cast, tracked: cast.stage.actions.finish_passkey_challenge(tracked.token, b"{"),
         "no ceremony": lambda cast, tracked: cast.stage.actions.finish_passkey_challenge(
             tracked.token, cast.client.get(cast.stage.passkeys.start_authentication(user_id="ada").to_dict())
         ),
@@ -116,19 +126,22 @@ class TestAttempts:
         with pytest.raises(PasskeyError):
             TestAttempts.SPOILS[how](cast, tracked)
 
+    @pytest.mark.parametrize("word", WAITING)
     @pytest.mark.parametrize("how", SPOILS)
-    def test_each_counts_and_the_last_one_ends_it(self, cast: Cast, how: str) -> None:
-        stage, tracked = cast.stage, cast.stage.track()
+    def test_each_counts_and_the_last_one_ends_it(self, cast: Cast, how: str, word: str) -> None:
+        stage, tracked = cast.stage, cast.stage.track(word)
         for number in range(1, 5):
+            stage.clock.move(seconds=1)
             self.spoil(cast, tracked, how)
             now = stage.now(tracked)
-            assert (now.state, now.attempts, now.state_updated_at) == (S.CHALLENGE_REQUIRED, number, NOW)
+            assert (now.state, now.attempts, now.state_updated_at) == (tracked.state, number, NOW)
+            assert now.last_failure_at == stage.clock.at
         body = stage.signed(tracked, cast.client)
         stage.clock.move(seconds=1)
         self.spoil(cast, tracked, how)
         failed = stage.now(tracked)
         assert (failed.state, failed.attempts) == (S.CHALLENGE_FAILED, 5)
-        assert failed.state_updated_at == NOW + timedelta(seconds=1)
+        assert failed.last_failure_at == failed.state_updated_at == NOW + timedelta(seconds=5)
         with refused("action_state", stage):
             stage.actions.finish_passkey_challenge(tracked.token, body)
         with refused("action_state", stage):
@@ -163,13 +176,34 @@ class TestAttempts:
         self.spoil(cast, tracked, "a cancel")
         assert cast.stage.now(tracked).state is S.CHALLENGE_FAILED
 
-    def test_what_was_allowed_has_no_attempts_to_lose(self, cast: Cast) -> None:
-        """A proof that nobody demanded is nobody's failure."""
-        tracked = cast.stage.track("look")
-        for how in self.SPOILS:
-            for _ in range(2):
+    @pytest.mark.parametrize("how", [*SPOILS, "a no"])
+    def test_what_went_wrong_is_written_as_a_failure(self, cast: Cast, how: str) -> None:
+        """So that it lasts, whatever becomes of the transaction of whoever failed."""
+        stage, tracked = cast.stage, cast.stage.track()
+        written = writes_of(stage)
+        for number in range(1, 2 if how == "a no" else 6):
+            if how == "a no":
+                cast.reject(tracked)
+            else:
                 self.spoil(cast, tracked, how)
-        assert cast.stage.now(tracked) == tracked.action
+            assert written == ["record_failure"] * number
+        assert stage.now(tracked).state is S.CHALLENGE_FAILED
+
+    @pytest.mark.parametrize("what", ["a passkey's proof", "a device's proof", "what is used up", "a review"])
+    def test_what_went_well_is_not(self, cast: Cast, what: str) -> None:
+        """It is in the transaction of whoever acts on it."""
+        stage, tracked = cast.stage, cast.stage.track("borrow" if what == "a review" else "pay")
+        met = cast.stage.meet(tracked, cast.client) if what == "what is used up" else None
+        written = writes_of(stage)
+        if met is not None:
+            stage.validate(met, consume=True)
+        elif what == "a review":
+            cast.review(tracked, S.REVIEW_FAILED)
+        elif what == "a passkey's proof":
+            stage.meet(tracked, cast.client)
+        else:
+            stage.approve(tracked, cast.phone)
+        assert written == ["replace_action"]
 
     def test_those_of_another_action_are_its_own(self, cast: Cast) -> None:
         tracked, other = cast.stage.track(), cast.stage.track()
@@ -217,8 +251,8 @@ class TestExpiry:
         (stored,) = stage.all_actions().values()
         assert (stored.state, stored.state_updated_at) == (S.CHALLENGE_FAILED, tracked.action.expires_at)
 
-    @pytest.mark.parametrize("how", ["reject", "cancel"])
-    def test_nor_do_a_no_and_a_cancel_count_then(self, cast: Cast, how: str) -> None:
+    @pytest.mark.parametrize(("how", "at"), [("reject", "find_action"), ("cancel", "replace_device_challenge")])
+    def test_nor_do_a_no_and_a_cancel_count_then(self, cast: Cast, how: str, at: str) -> None:
         stage, tracked = cast.stage, cast.stage.track()
         stage.clock.move(minutes=9)
         started = stage.ask(tracked)
@@ -227,7 +261,7 @@ class TestExpiry:
             stage.before.clear()
             stage.clock.at = tracked.action.expires_at
 
-        stage.before["replace_device_challenge"] = wait
+        stage.before[at] = wait
         if how == "reject":
             stage.answer(started, cast.phone, "reject")
         else:

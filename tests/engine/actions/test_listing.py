@@ -88,6 +88,14 @@ def test_other_realms_are_not_listed(five: Stage) -> None:
         ("user_id_invalid", "user_id", {"which": ActionFilter(user_id="a\0")}),
         ("action_invalid", "action", {"which": ActionFilter(actions=("pay", "\0"))}),
         ("action_invalid", "which.states", {"which": ActionFilter(states=("PAID",))}),  # type: ignore[arg-type]
+        ("configuration_invalid", "which", {"which": {"user_id": "ada"}}),
+        ("configuration_invalid", "which", {"which": "ada"}),
+        ("configuration_invalid", "which", {"which": ActionFilter(actions=["pay"])}),  # type: ignore[arg-type]
+        ("configuration_invalid", "which", {"which": ActionFilter(states="ALLOW")}),  # type: ignore[arg-type]
+        ("configuration_invalid", "which", {"which": ActionFilter(since="2026-01-01")}),  # type: ignore[arg-type]
+        ("configuration_invalid", "which", {"which": ActionFilter(until=7)}),  # type: ignore[arg-type]
+        ("user_id_invalid", "user_id", {"which": ActionFilter(user_id=7)}),  # type: ignore[arg-type]
+        ("action_invalid", "action", {"which": ActionFilter(actions=(7,))}),  # type: ignore[arg-type]
         ("cursor_invalid", "cursor", {"cursor": 7}),
         ("cursor_invalid", None, {"cursor": "nonsense"}),
     ],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
@@ -10,10 +10,20 @@ from msgspec.structs import replace
 from passkeycore.actions import ActionState
 from passkeycore.engine.actions.challenges import MetChallenge
 from passkeycore.engine.actions.records import Action
+from passkeycore.engine.devices.challenges import StartedDeviceChallenge
+from passkeycore.engine.run import run
+from passkeycore.testing import SoftwareDevice
 from tests.engine.kit import NOW
 
 from .cast import Cast
-from .kit import SCOPE, Stage, answer_of, forged, refused
+from .kit import DOMAIN, SCOPE, Stage, answer_of, forged, refused
+
+OTHER: Final = SoftwareDevice("ada's other telephone", domain=DOMAIN, method="push")
+
+
+def elsewhere(stage: Stage) -> Stage:
+    """Another server over the same storage."""
+    return Stage(stage.colour, memory=stage.memory, clock=stage.clock, seed="elsewhere", call=run)
 
 
 class DownError(Exception):
@@ -36,7 +46,7 @@ def changed_by_another(stage: Stage, times: int = 1, **members: object) -> list[
             assert stage.memory.replace_action(other, None)
             written.append(other)
 
-    stage.before["replace_action"] = be_quicker
+    stage.before["replace_action"] = stage.before["record_failure"] = be_quicker
     return written
 
 
@@ -70,23 +80,57 @@ class TestBetweenTwoWrites:
             stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
         assert stage.validate(stage.approve(tracked, cast.phone))
 
-    def test_after_the_rejection_of_a_device_the_waiting_side_ends_it(self, cast: Cast) -> None:
+    @pytest.mark.parametrize("who", ["the device", "whoever waits"])
+    def test_after_a_rejection_that_ended_nothing_yet(self, cast: Cast, who: str) -> None:
+        """It is stored: the device that says it once more, or whoever asks for the answer, ends the action."""
         stage, tracked = cast.stage, cast.stage.track()
         started = stage.ask(tracked)
-        stage.before["replace_action"] = down
+        stage.before["record_failure"] = down
         with pytest.raises(DownError):
             stage.answer(started, cast.phone, "reject")
         stage.before.clear()
         assert stage.now(tracked) == tracked.action
-        for _ in range(2):
+        if who == "the device":
+            with refused("challenge_unknown"):
+                stage.answer(started, cast.phone, "reject")
+        else:
             with refused("challenge_rejected"):
                 stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
-            assert stage.now(tracked).state is ActionState.CHALLENGE_FAILED
+        failed = stage.now(tracked)
+        assert (failed.state, failed.attempts) == (ActionState.CHALLENGE_FAILED, 0)
+        with refused("challenge_unknown", stage):
+            stage.answer(started, cast.phone, "reject")
+
+    def test_nobody_else_says_it_once_more(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        other, started = stage.enrol(seed="another"), stage.ask(tracked)
+        stage.before["record_failure"] = down
+        with pytest.raises(DownError):
+            stage.answer(started, cast.phone, "reject")
+        stage.before.clear()
+        with refused("signature_invalid", stage):
+            stage.answer(started, other, "reject")
+        with refused("signature_invalid", stage):
+            stage.answer(started, cast.phone, "reject", signature=b"")
+        with refused("challenge_unknown", stage):
+            stage.answer(started, cast.phone)
+
+    def test_before_a_rejection_is_stored_nothing_has_ended(self, cast: Cast) -> None:
+        stage, tracked = cast.stage, cast.stage.track()
+        started = stage.ask(tracked)
+        before = stage.stored()
+        stage.before["replace_device_challenge"] = down
+        with pytest.raises(DownError):
+            stage.answer(started, cast.phone, "reject")
+        stage.before.clear()
+        assert stage.stored() == before
+        assert stage.answer(started, cast.phone, "reject").decision == "reject"
+        assert stage.now(tracked).state is ActionState.CHALLENGE_FAILED
 
     def test_after_a_bad_answer(self, cast: Cast) -> None:
         stage, tracked = cast.stage, cast.stage.track()
         body = forged(stage.signed(tracked, cast.client))
-        stage.before["replace_action"] = down
+        stage.before["record_failure"] = down
         with pytest.raises(DownError):
             stage.actions.finish_passkey_challenge(tracked.token, body)
         assert stage.now(tracked) == tracked.action
@@ -177,7 +221,7 @@ class TestLostRaces:
 
     def test_nor_counted(self, cast: Cast) -> None:
         tracked = cast.stage.track()
-        cast.stage.before["replace_action"] = lambda *_: cast.stage.memory._actions.clear()
+        cast.stage.before["record_failure"] = lambda *_: cast.stage.memory._actions.clear()
         with refused("action_not_found"):
             cast.stage.actions.cancel_challenge(tracked.token)
 
@@ -277,6 +321,42 @@ class TestBetweenLookAndUse:
         with refused("token_invalid"):
             stage.validate(met, consume=True)
         assert stage.now(met.action).consumed_at == NOW
+
+    REFUSALS: Final[dict[str, tuple[str, Callable[[Cast, StartedDeviceChallenge], object]]]] = {
+        "its device was removed": (
+            "signature_invalid",
+            lambda cast, _: elsewhere(cast.stage).devices.remove_device("ada", elsewhere(cast.stage).device_id_of()),
+        ),
+        "its user was disabled": (
+            "user_disabled",
+            lambda cast, _: cast.stage.memory.set_user_disabled("", "ada", NOW, None),
+        ),
+        "another device was first": (
+            "signature_invalid",
+            lambda cast, started: elsewhere(cast.stage).answer(started, OTHER),
+        ),
+        "the device itself has said yes": (
+            "challenge_unknown",
+            lambda cast, started: elsewhere(cast.stage).answer(started, cast.phone),
+        ),
+    }
+
+    @pytest.mark.parametrize("what", REFUSALS)
+    def test_a_rejection_that_is_refused_ends_no_action(self, cast: Cast, what: str) -> None:
+        """The look at it was good; when it is to be written, it counts no more."""
+        stage, tracked = cast.stage, cast.stage.track()
+        stage.enrol(seed="ada's other telephone")
+        started = stage.ask(tracked)
+        code, happens = self.REFUSALS[what]
+
+        def meanwhile(*_: object) -> None:
+            stage.before.clear()
+            happens(cast, started)
+
+        stage.before["replace_device_challenge"] = meanwhile
+        with refused(code):
+            stage.answer(started, cast.phone, "reject")
+        assert stage.now(tracked) == tracked.action
 
     def test_of_two_who_track_one_time_both_have_the_one_that_is_stored(self, cast: Cast) -> None:
         stage = cast.stage

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from passkeycore import second_factor
+from passkeycore import Code, DecodeError, UnsupportedError, second_factor
 from passkeycore.actions import ActionState
 from passkeycore.engine.actions.steps import purpose_of
 from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
@@ -116,9 +116,6 @@ def no_verification(stage: Stage, client: VirtualClient, start: Json) -> Json:
 WRONG: dict[str, tuple[str, Callable[[Stage, VirtualClient, Json], Any]]] = {
     "a bad signature": ("signature_invalid", lambda stage, client, start: forged(client.get(start))),
     "no user verification": ("user_verification_required", no_verification),
-    "no JSON": ("json_invalid", lambda stage, client, start: b"{"),
-    "no members": ("json_invalid", lambda stage, client, start: {}),
-    "too large a body": ("too_large", lambda stage, client, start: b" " * 10_000_000),
     "another challenge": (
         "challenge_unknown",
         lambda stage, client, start: client.get(start | {"challenge": start["challenge"][::-1]}),
@@ -138,6 +135,19 @@ WRONG: dict[str, tuple[str, Callable[[Stage, VirtualClient, Json], Any]]] = {
 }
 
 
+UNREADABLE: dict[str, tuple[str, Callable[[Json], Any]]] = {
+    "no JSON": ("json_invalid", lambda body: b"{"),
+    "no members": ("json_invalid", lambda body: {}),
+    "too large a body": ("too_large", lambda body: b" " * 10_000_000),
+    "no client data": ("json_invalid", lambda body: _with(body, "clientDataJSON", "AAAA")),
+    "no authenticator data": ("authenticator_data_invalid", lambda body: _with(body, "authenticatorData", "AAAA")),
+}
+
+
+def _with(body: Json, member: str, value: str) -> Json:
+    return body | {"response": body["response"] | {member: value}}
+
+
 def _removed(stage: Stage, client: VirtualClient, start: Json) -> Json:
     stage.passkeys.remove_all_passkeys("ada")
     return client.get(start)
@@ -153,6 +163,30 @@ class TestWrongAnswers:
         code, answer = WRONG[what]
         body = answer(stage, client, start)
         with refused(code, stage, attempts=1):
+            stage.actions.finish_passkey_challenge(tracked.token, body)
+
+    @pytest.mark.parametrize("what", UNREADABLE)
+    def test_what_cannot_be_read_counts_none(self, stage: Stage, client: VirtualClient, what: str) -> None:
+        """It proves nothing, and is nobody's guess."""
+        tracked = stage.track()
+        code, spoil = UNREADABLE[what]
+        for _ in range(9):
+            body = spoil(stage.signed(tracked, client))
+            with refused(code, stage) as caught:
+                stage.actions.finish_passkey_challenge(tracked.token, body)
+            assert isinstance(caught.value, DecodeError)
+        assert stage.meet(tracked, client).action.attempts == 0
+
+    def test_nor_does_what_the_service_does_not_know(self, stage: Stage, client: VirtualClient) -> None:
+        """Such as a stored key of an algorithm that this version cannot verify."""
+        tracked = stage.track()
+        body = stage.signed(tracked, client)
+
+        def refuse(*_: object) -> None:
+            raise UnsupportedError(Code.ALGORITHM_UNSUPPORTED, "another algorithm", path="publicKey")
+
+        stage.before["advance_passkey"] = refuse
+        with refused("algorithm_unsupported", stage):
             stage.actions.finish_passkey_challenge(tracked.token, body)
 
     @pytest.mark.parametrize("what", ["too late", "disabled", "no trust"])

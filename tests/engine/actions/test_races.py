@@ -75,6 +75,26 @@ def test_of_many_proofs_one_counts_and_has_the_token(shared: Stage) -> None:
     assert shared.validate(met[0], consume=True).state is ActionState.CHALLENGE_SUCCEEDED
 
 
+def test_a_challenge_within_the_app_is_answered_once(shared: Stage) -> None:
+    app, tracked = shared.enrol(method="in-app"), shared.track()
+    started = shared.ask(tracked, "in-app")
+    met, refused = split(together([lambda: shared.approve_in_app(started, app, token=tracked.token)] * CALLERS))
+    assert len(met) == 1
+    assert refused.keys() <= {"challenge_unknown", "action_state"}
+    assert shared.validate(met[0], consume=True).method == "in-app"
+
+
+@pytest.mark.parametrize("settings", [{"devices": {"danger_allow_challenge_id_signatures": True}}])
+def test_one_that_began_before_any_action_is_for_one_of_them(shared: Stage) -> None:
+    app, started = shared.enrol(method="in-app"), shared.begin_in_app(None, protocol="challenge-id")
+    tokens = [shared.track().token for _ in range(CALLERS)]
+    met, refused = split(
+        together([lambda t=t: shared.approve_in_app(started, app, token=t) for t in tokens])  # type: ignore[misc]
+    )
+    assert (len(met), refused) == (1, {"challenge_unknown": CALLERS - 1})
+    assert shared.validate(met[0], consume=True).method == "in-app"
+
+
 def test_an_approval_is_given_out_once(shared: Stage) -> None:
     phone, tracked = shared.enrol(), shared.track()
     started = shared.ask(tracked)

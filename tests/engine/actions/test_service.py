@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from passkeycore.actions import ActionState
-from passkeycore.engine.actions import challenges, enrolment, sign_in, tracking
+from passkeycore.engine.actions import challenges, enrolment, in_app, sign_in, tracking
 from passkeycore.engine.actions.service import ActionService, AsyncActionService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from tests.engine.kit import NOW, Colour
@@ -15,10 +15,10 @@ from tests.engine.kit import NOW, Colour
 from .kit import TOKENS, Stage, refused
 
 # The flows that are steps of others alone.
-STEPS = {"met_by_passkey", "met_by_device", "enrolled_methods", "check_authenticator"}
+STEPS = {"waiting_action", "begun", "met_by_passkey", "met_by_device", "owned_authenticators", "check_authenticator"}
 FLOWS: dict[str, Callable[..., Any]] = {
     name: flow
-    for module in (tracking, challenges, sign_in, enrolment)
+    for module in (tracking, challenges, sign_in, in_app, enrolment)
     for name, flow in vars(module).items()
     if inspect.iscoroutinefunction(flow)
     and not name.startswith("_")
@@ -41,7 +41,8 @@ def test_every_flow_is_a_method_with_its_signature_and_docstring(kind: type, nam
 
 def test_there_is_no_method_more() -> None:
     for kind in (ActionService, AsyncActionService):
-        assert {name for name, value in vars(kind).items() if callable(value) and not name.startswith("_")} == {*FLOWS}
+        methods = {name for name, value in vars(kind).items() if callable(value) and not name.startswith("_")}
+        assert methods == {*FLOWS, "using"}
 
 
 def services(colour: Colour) -> tuple[Any, Any]:

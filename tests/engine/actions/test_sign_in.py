@@ -7,13 +7,14 @@ import pytest
 
 from passkeycore.actions import ActionRules, ActionSettings, ActionState, Condition, Outcome, Rule
 from passkeycore.engine.actions.challenges import MetChallenge
-from passkeycore.engine.actions.tracking import Client
+from passkeycore.engine.actions.tracking import ClientInfo
 from passkeycore.testing import SoftwareDevice, VirtualClient
 from tests.engine.kit import Colour
 
+from .cast import WRONG_CLIENTS
 from .kit import Stage, answer_of, forged, refused
 
-NIGHT: Final = Client(ip_address="203.0.113.9")
+NIGHT: Final = ClientInfo(ip_address="203.0.113.9")
 RULES: Final = ActionRules(
     actions={
         "sign-in": ActionSettings(
@@ -32,7 +33,7 @@ RULES: Final = ActionRules(
         "never": ActionSettings(default=Outcome.BLOCK, allowed_methods=("push",)),
     }
 )
-KNOWN: Final = Client(ip_address="192.0.2.1", user_agent="Browser", device_id="laptop")
+KNOWN: Final = ClientInfo(ip_address="192.0.2.1", user_agent="Browser", device_id="laptop")
 KINDS: Final = ("passkey", "qr-code", "in-app")
 
 
@@ -77,7 +78,7 @@ class TestSuccess:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_what_rules_allow_is_proven_all_the_same(self, stage: Stage, kind: str) -> None:
-        client = Client(device_id="home", ip_address="192.0.2.1", user_agent="Browser")
+        client = ClientInfo(device_id="home", ip_address="192.0.2.1", user_agent="Browser")
         met = sign_in(stage, kind, client=client)
         assert met.action.state is ActionState.CHALLENGE_SUCCEEDED
         assert met.action.rule_ids == ("usual",)
@@ -106,9 +107,9 @@ class TestSuccess:
         assert stage.actions.finish_device_sign_in("sign-in", started.challenge_id, binding="s", client=KNOWN)
 
     def test_apps_of_another_service_take_part_where_they_may(self, colour: Colour) -> None:
-        stage = Stage(colour, devices={"danger_allow_compatible_signatures": True})
+        stage = Stage(colour, devices={"danger_allow_challenge_id_signatures": True})
         device = stage.enrol(method="in-app")
-        started = stage.actions.start_device_sign_in("sign-in", method="in-app", binding="s", compatible=True)
+        started = stage.actions.start_device_sign_in("sign-in", method="in-app", binding="s", protocol="challenge-id")
         stage.answer(started, device, signature=device.sign_challenge_id(started.challenge_id))
         assert stage.actions.finish_device_sign_in("sign-in", started.challenge_id, binding="s")
 
@@ -119,11 +120,11 @@ class TestRules:
         ("client", "state", "rule"),
         [
             (NIGHT, ActionState.BLOCK, "there"),
-            (Client(ip_address="192.0.2.1", user_agent="Odd"), ActionState.REVIEW_REQUIRED, "odd"),
+            (ClientInfo(ip_address="192.0.2.1", user_agent="Odd"), ActionState.REVIEW_REQUIRED, "odd"),
         ],
     )
     def test_a_sign_in_that_they_do_not_let_through_is_none(
-        self, stage: Stage, kind: str, client: Client, state: ActionState, rule: str
+        self, stage: Stage, kind: str, client: ClientInfo, state: ActionState, rule: str
     ) -> None:
         with refused("action_state") as caught:
             sign_in(stage, kind, client=client)
@@ -133,7 +134,7 @@ class TestRules:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_nor_is_one_by_a_method_that_they_do_not_allow(self, stage: Stage, kind: str) -> None:
-        kiosk = Client(ip_address="192.0.2.1", user_agent="Browser", device_id="kiosk")
+        kiosk = ClientInfo(ip_address="192.0.2.1", user_agent="Browser", device_id="kiosk")
         with refused("method_not_allowed"):
             sign_in(stage, kind, client=kiosk)
         (action,) = stage.all_actions().values()
@@ -195,6 +196,23 @@ class TestRefused:
         start = stage.actions.start_passkey_sign_in("sign-in", binding="s")
         with refused("signature_invalid", stage):
             stage.actions.finish_passkey_sign_in("sign-in", forged(client.get(start.to_dict())), binding="s")
+
+    @pytest.mark.parametrize("what", WRONG_CLIENTS)
+    def test_what_the_client_sent_is_judged_before_anything_is_spent(self, stage: Stage, what: str) -> None:
+        code, wrong = WRONG_CLIENTS[what]
+        client, device = stage.register(), stage.enrol(method="in-app")
+        start = stage.actions.start_passkey_sign_in("sign-in", binding="s")
+        body = client.get(start.to_dict())
+        started = stage.actions.start_device_sign_in("sign-in", method="in-app", binding="s")
+        stage.answer(started, device)
+        calls: tuple[Callable[[Any], Any], ...] = (
+            lambda said: stage.actions.finish_passkey_sign_in("sign-in", body, binding="s", client=said),
+            lambda said: stage.actions.finish_device_sign_in("sign-in", started.challenge_id, binding="s", client=said),
+        )
+        for call in calls:
+            with refused(code, stage):
+                call(wrong)
+            assert call(KNOWN).user_id == "ada"
 
     def test_an_unknown_passkey_may_be_forgotten(self, stage: Stage) -> None:
         client = stage.register()

@@ -27,6 +27,8 @@ WAYS: Final[dict[tuple[str, str], str]] = {
     ("CHALLENGE_REQUIRED", "attempts"): "CHALLENGE_FAILED",
     ("CHALLENGE_REQUIRED", "expiry"): "CHALLENGE_FAILED",
     ("ALLOW", "proof"): "CHALLENGE_SUCCEEDED",
+    ("ALLOW", "rejection"): "CHALLENGE_FAILED",
+    ("ALLOW", "attempts"): "CHALLENGE_FAILED",
     ("REVIEW_REQUIRED", "review_passed"): "REVIEW_SUCCEEDED",
     ("REVIEW_REQUIRED", "review_failed"): "REVIEW_FAILED",
 }

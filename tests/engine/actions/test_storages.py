@@ -1,13 +1,14 @@
 """The same stories over every storage, in both colours: what a repository must not change."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from passkeycore.actions import ActionRules, ActionSettings, ActionState, Condition, Outcome, Rule
 from passkeycore.engine.actions.records import ActionFilter
-from passkeycore.engine.actions.tracking import Client
+from passkeycore.engine.actions.tracking import ClientInfo
 from passkeycore.testing import SoftwareDevice
 from tests.engine.kit import browser
 
@@ -26,7 +27,7 @@ HISTORY = ActionRules(
 
 def test_from_the_first_enrolment_to_the_last_proof(shared: Stage) -> None:
     first = shared.track(
-        client=Client(ip_address="192.0.2.1", custom={"amount": 5}), redirect_url="https://example.org"
+        client=ClientInfo(ip_address="192.0.2.1", custom={"amount": 5}), redirect_url="https://example.org"
     )
     client = browser("ada")
     start = shared.actions.start_passkey_enrolment(first.token, user_name="ada")
@@ -39,8 +40,12 @@ def test_from_the_first_enrolment_to_the_last_proof(shared: Stage) -> None:
     begun = shared.actions.start_passkey_sign_in("sign-in", binding="s")
     signed_in = shared.actions.finish_passkey_sign_in("sign-in", client.get(begun.to_dict()), binding="s")
     assert shared.validate(signed_in, consume=True).state is ActionState.CHALLENGE_SUCCEEDED
+    app = shared.enrol(method="in-app")
+    assert shared.validate(shared.approve_in_app(shared.begin_in_app("sign-in"), app), consume=True)
+    tracked = shared.track()
+    assert shared.validate(shared.approve_in_app(shared.ask(tracked, "in-app"), app, token=tracked.token), consume=True)
     words = [action.action for action in shared.actions.list_actions(ActionFilter(user_id="ada")).actions]
-    assert words == ["sign-in", "pay", "pay"]
+    assert words == ["pay", "sign-in", "sign-in", "pay", "pay"]
 
 
 def test_who_gets_the_id_of_somebody_who_was_removed_gets_nothing_of_theirs(shared: Stage) -> None:
@@ -69,7 +74,7 @@ def test_who_gets_the_id_of_somebody_who_was_removed_gets_nothing_of_theirs(shar
 def test_the_longest_names_and_texts_come_back(shared: Stage) -> None:
     key = "\U0001f511"
     custom: dict[str, Any] = {64 * "a": 1024 * key, "most": 2**63 - 1, "float": 1e300, "true": True}
-    client = Client(ip_address=64 * "1", user_agent=1024 * key, device_id=255 * key, custom=custom)
+    client = ClientInfo(ip_address=64 * "1", user_agent=1024 * key, device_id=255 * key, custom=custom)
     tracked = shared.track(64 * "Z", 255 * key, idempotency_key=255 * key, client=client, redirect_url=2048 * key)
     assert shared.now(tracked) == tracked.action
     assert shared.actions.action_of_token(tracked.token) == tracked.action
@@ -81,10 +86,10 @@ def test_rules_see_what_happened(shared: Stage) -> None:
     client = shared.register()
 
     def held() -> set[str]:
-        return set(shared.track(client=Client(device_id="phone")).rule_ids)
+        return set(shared.track(client=ClientInfo(device_id="phone")).rule_ids)
 
     assert held() == set()
-    shared.meet(shared.track(client=Client(device_id="phone")), client)
+    shared.meet(shared.track(client=ClientInfo(device_id="phone")), client)
     assert held() == {"known", "verified"}
     shared.clock.move(seconds=61)
     assert held() == {"known"}
@@ -92,6 +97,19 @@ def test_rules_see_what_happened(shared: Stage) -> None:
     assert held() == {"known", "failures"}
     shared.clock.move(hours=2)
     assert held() == {"known"}
+    shared.passkeys.remove_all_passkeys("ada")
+    shared.register(client=browser("next"))
+    assert held() == set(), "what was removed is trusted no more"
+
+
+def test_what_is_old_is_removed(shared: Stage) -> None:
+    old = shared.track(idempotency_key="old")
+    shared.clock.move(days=3)
+    new = shared.track(idempotency_key="new")
+    assert shared.actions.remove_actions(shared.clock.at - timedelta(days=1)) == 1
+    (left,) = shared.actions.list_actions().actions
+    assert left == new.action
+    assert shared.track(idempotency_key="old").token != old.token
 
 
 def test_what_expired_is_listed_as_failed(shared: Stage) -> None:

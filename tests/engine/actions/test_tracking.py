@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 
-from passkeycore import RelyingParty
 from passkeycore.actions import ActionRules, ActionState
-from passkeycore.engine.actions.tracking import Client
+from passkeycore.engine.actions.repository import ActionRepository
+from passkeycore.engine.actions.tracking import ClientInfo
 from tests.engine.kit import NOW, Colour, browser
 
-from .kit import BEGINNINGS, SCOPE, Stage, refused
+from .cast import WRONG_CLIENTS
+from .kit import BEGINNINGS, SCOPE, TOKENS, Called, Stage, refused, register_elsewhere
+
+
+class ActionsAlone:
+    """A storage that keeps actions and nothing else."""
+
+    def __init__(self, within: Any) -> None:
+        for name in vars(ActionRepository):
+            if not name.startswith("_"):
+                setattr(self, name, getattr(within, name))
+
 
 HUGE: dict[str, Any] = {str(number): number for number in range(65)}
 
@@ -27,7 +38,7 @@ class TestAnswer:
         assert Stage(colour, rules=None).track("look").state is ActionState.CHALLENGE_REQUIRED
 
     def test_what_is_stored_is_what_was_sent(self, stage: Stage) -> None:
-        client = Client(
+        client = ClientInfo(
             ip_address="192.0.2.1", user_agent="Browser", device_id="d-1", custom={"amount": 5, "new": True}
         )
         tracked = stage.track(client=client, redirect_url="https://example.org/back", scope=[SCOPE, "a:authenticators"])
@@ -46,7 +57,8 @@ class TestAnswer:
         assert (tracked.is_enrolled, tracked.enrolled_methods) == (False, ())
         assert stage.stored()["users"] == {}, "and is not made known by it"
 
-    def test_methods_are_those_of_the_users_passkeys_and_devices_that_count(self, stage: Stage) -> None:
+    def test_methods_are_those_of_whatever_the_user_has_enrolled(self, stage: Stage) -> None:
+        """Expired devices too: they are of no use now, and tell that the user is somebody who proves themselves."""
         stage.register()
         stage.enrol(method="qr-code", expires_at=NOW + timedelta(hours=1))
         stage.enrol(method="push")
@@ -54,25 +66,36 @@ class TestAnswer:
         assert stage.track().enrolled_methods == ("passkey", "qr-code", "push")
         assert stage.track(user_id="eve").enrolled_methods == ()
         stage.clock.move(hours=1)
-        assert stage.track().enrolled_methods == ("passkey", "push")
+        assert stage.track().enrolled_methods == ("passkey", "qr-code", "push")
         stage.passkeys.remove_all_passkeys("ada")
-        assert stage.track().enrolled_methods == ("push",)
+        assert stage.track().enrolled_methods == ("qr-code", "push")
 
-    def test_a_passkey_of_another_relying_party_meets_nothing(self, stage: Stage) -> None:
-        stage.register()
-        elsewhere = RelyingParty(id="example.net", name="Elsewhere", origins=["https://example.net"])
-        service = type(stage.passkeys.service)(elsewhere, stage.repository, now=stage.clock)
-        other = Stage(stage.colour, memory=stage.memory, actions={"passkeys": service})
-        assert other.track().enrolled_methods == ()
+    def test_a_passkey_of_another_relying_party_is_enrolled_all_the_same(self, stage: Stage) -> None:
+        """It meets no challenge here, and tells that the user is somebody."""
+        register_elsewhere(stage)
+        tracked = stage.track()
+        assert tracked.enrolled_methods == ("passkey",)
+        with refused("no_credential", stage):
+            stage.actions.start_passkey_challenge(tracked.token)
 
-    @pytest.mark.parametrize(("part", "methods"), [("passkeys", ("push",)), ("devices", ("passkey",))])
-    def test_a_service_without_passkeys_or_devices_knows_of_none(
-        self, colour: Colour, part: str, methods: object
+    @pytest.mark.parametrize("part", ["passkeys", "devices"])
+    def test_what_is_in_the_storage_is_enrolled_though_it_meets_no_challenge_here(
+        self, colour: Colour, part: str
     ) -> None:
+        """Another service may share the storage: its users are not new here."""
         stage = Stage(colour, actions={part: None})
         stage.register()
         stage.enrol()
-        assert stage.track().enrolled_methods == methods
+        assert stage.track().enrolled_methods == ("passkey", "push")
+
+    def test_where_the_storage_keeps_no_devices_nobody_has_any(self, colour: Colour) -> None:
+        stage = Stage(colour)
+        stage.register()
+        stage.enrol()
+        kind: Any = type(stage.actions.service)
+        service = kind(ActionsAlone(stage.repository), tokens=TOKENS, passkeys=stage.passkeys.service)
+        actions = Called(service, stage.actions._call)
+        assert actions.track("ada", "pay").enrolled_methods == ("passkey",)
 
     def test_a_disabled_user_is_blocked_whatever_the_rules(self, stage: Stage) -> None:
         stage.register()
@@ -84,7 +107,7 @@ class TestAnswer:
         assert stage.track().state is ActionState.CHALLENGE_REQUIRED
 
     def test_a_longer_user_agent_is_cut(self, stage: Stage) -> None:
-        tracked = stage.track(client=Client(user_agent=5000 * "a"))
+        tracked = stage.track(client=ClientInfo(user_agent=5000 * "a"))
         assert tracked.action.user_agent == 1024 * "a"
 
 
@@ -93,7 +116,9 @@ class TestIdempotency:
         stage.register()
         first = stage.track(idempotency_key="k", scope=[SCOPE])
         stage.clock.move(minutes=1)
-        again = stage.track(idempotency_key="k", client=Client(device_id="other"), redirect_url="https://other.example")
+        again = stage.track(
+            idempotency_key="k", client=ClientInfo(device_id="other"), redirect_url="https://other.example"
+        )
         assert again == first
         assert len(stage.all_actions()) == 1
 
@@ -152,26 +177,30 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a scope of another type": ("action_invalid", "scope", {"scope": [7]}),
     "a long scope": ("action_invalid", "scope", {"scope": [65 * "a" + ":authenticators"]}),
     "a text as scopes": ("action_invalid", "scope", {"scope": SCOPE}),
+    "a number as scopes": ("action_invalid", "scope", {"scope": 7}),
+    "None as scopes": ("action_invalid", "scope", {"scope": None}),
+    "an iterator as scopes": ("action_invalid", "scope", {"scope": iter([SCOPE])}),
+    "a scope that cannot be looked up": ("action_invalid", "scope", {"scope": [[SCOPE]]}),
     "many scopes": (
         "action_invalid",
         "scope",
         {"scope": [f"{17 * 'a'}{number:c}:authenticators" for number in range(97, 114)]},
     ),
-    "a long ip address": ("name_invalid", "ip_address", {"client": Client(ip_address=65 * "1")}),
-    "a long device id": ("name_invalid", "device_id", {"client": Client(device_id=256 * "a")}),
-    "a NUL in the user agent": ("name_invalid", "user_agent", {"client": Client(user_agent="\0")}),
-    "a user agent of another type": ("name_invalid", "user_agent", {"client": Client(user_agent=7)}),  # type: ignore[arg-type]
-    "many data points": ("action_invalid", "custom", {"client": Client(custom=HUGE)}),
-    "no mapping": ("action_invalid", "custom", {"client": Client(custom=["a"])}),  # type: ignore[arg-type]
-    "a long name": ("name_invalid", "custom", {"client": Client(custom={65 * "a": 1})}),
-    "a name of another type": ("name_invalid", "custom", {"client": Client(custom={7: 1})}),  # type: ignore[dict-item]
-    "a long text": ("name_invalid", "custom", {"client": Client(custom={"a": 1025 * "a"})}),
-    "NUL in a text": ("name_invalid", "custom", {"client": Client(custom={"a": "\0"})}),
-    "a list": ("action_invalid", "custom", {"client": Client(custom={"a": ["b"]})}),  # type: ignore[dict-item]
-    "None": ("action_invalid", "custom", {"client": Client(custom={"a": None})}),  # type: ignore[dict-item]
-    "no number": ("action_invalid", "custom", {"client": Client(custom={"a": float("nan")})}),
-    "an infinite number": ("action_invalid", "custom", {"client": Client(custom={"a": float("inf")})}),
-    "a large number": ("action_invalid", "custom", {"client": Client(custom={"a": 2**63})}),
+    "a long ip address": ("name_invalid", "ip_address", {"client": ClientInfo(ip_address=65 * "1")}),
+    "a long device id": ("name_invalid", "device_id", {"client": ClientInfo(device_id=256 * "a")}),
+    "a NUL in the user agent": ("name_invalid", "user_agent", {"client": ClientInfo(user_agent="\0")}),
+    "a user agent of another type": ("name_invalid", "user_agent", {"client": ClientInfo(user_agent=7)}),  # type: ignore[arg-type]
+    "many data points": ("action_invalid", "custom", {"client": ClientInfo(custom=HUGE)}),
+    "no mapping": ("action_invalid", "custom", {"client": ClientInfo(custom=["a"])}),  # type: ignore[arg-type]
+    "a long name": ("name_invalid", "custom", {"client": ClientInfo(custom={65 * "a": 1})}),
+    "a name of another type": ("name_invalid", "custom", {"client": ClientInfo(custom={7: 1})}),  # type: ignore[dict-item]
+    "a long text": ("name_invalid", "custom", {"client": ClientInfo(custom={"a": 1025 * "a"})}),
+    "NUL in a text": ("name_invalid", "custom", {"client": ClientInfo(custom={"a": "\0"})}),
+    "a list": ("action_invalid", "custom", {"client": ClientInfo(custom={"a": ["b"]})}),  # type: ignore[dict-item]
+    "None": ("action_invalid", "custom", {"client": ClientInfo(custom={"a": None})}),  # type: ignore[dict-item]
+    "no number": ("action_invalid", "custom", {"client": ClientInfo(custom={"a": float("nan")})}),
+    "an infinite number": ("action_invalid", "custom", {"client": ClientInfo(custom={"a": float("inf")})}),
+    "a large number": ("action_invalid", "custom", {"client": ClientInfo(custom={"a": 2**63})}),
 }
 
 
@@ -185,12 +214,18 @@ class TestBounds:
             stage.track(**(usual | changes))
         assert caught.value.path == path
 
+    @pytest.mark.parametrize("what", WRONG_CLIENTS)
+    def test_nor_is_a_client_that_is_none(self, stage: Stage, what: str) -> None:
+        code, client = WRONG_CLIENTS[what]
+        with refused(code, stage):
+            stage.track(client=client)
+
     @pytest.mark.parametrize(
         "changes",
         [
             {"user_id": 255 * "\U0001f511", "action": 64 * "Z", "idempotency_key": 255 * "\U0001f511"},
-            {"client": Client(ip_address=64 * "1", device_id=255 * "a", custom=dict(list(HUGE.items())[:64]))},
-            {"client": Client(custom={64 * "a": 1024 * "a", "most": 2**63 - 1, "least": -(2**63 - 1), "f": 1.5})},
+            {"client": ClientInfo(ip_address=64 * "1", device_id=255 * "a", custom=dict(list(HUGE.items())[:64]))},
+            {"client": ClientInfo(custom={64 * "a": 1024 * "a", "most": 2**63 - 1, "least": -(2**63 - 1), "f": 1.5})},
             {"redirect_url": 2048 * "a", "scope": [64 * "a" + ":authenticators"]},
         ],
     )
@@ -207,7 +242,7 @@ class TestBounds:
 
     def test_nothing_is_kept_of_a_mapping_that_the_caller_changes_later(self, stage: Stage) -> None:
         custom: dict[str, Any] = {"amount": 5}
-        tracked = stage.track(client=Client(custom=custom))
+        tracked = stage.track(client=ClientInfo(custom=custom))
         custom["amount"] = 6
         assert stage.now(tracked).custom == {"amount": 5}
 

@@ -223,7 +223,7 @@ def _answering(devices: Engine, device: SoftwareDevice, start: Any, decision: st
 
 
 def _compatible(devices: Engine, device: SoftwareDevice, asked: Json) -> Stage:
-    start = devices.start_challenge(**asked, compatible=True)
+    start = devices.start_challenge(**asked, protocol="challenge-id")
     id = start.challenge_id
     says: Json = {"first": id}
     stage = Stage(devices, "answer_challenge", "sign_challenge_id", device, [id], says, start=start)

@@ -18,7 +18,7 @@ from msgspec import structs
 from passkeycore import app_attest
 from passkeycore.app_attest import AppAttestKey, AppAttestPolicy
 from passkeycore.devices import digest_of
-from passkeycore.engine.devices.credentials import AppAttestation
+from passkeycore.engine.devices.app_attest import AppAttestation
 from passkeycore.testing import AppAttestTamper, SoftwareAppAttest, b64url_decode, b64url_encode
 
 from ..kit import ADA, Colour, Engine, Json, refused
@@ -59,7 +59,7 @@ def recorded(**changes: Any) -> AppAttestation:
 
 def theirs(colour: Colour, **settings: Any) -> Engine:
     """A service for apps of another's, at the time of the recording."""
-    usual: Json = {"danger_allow_compatible_signatures": True, "app_attest": ITS_POLICY}
+    usual: Json = {"danger_allow_challenge_id_signatures": True, "app_attest": ITS_POLICY}
     devices = device_engine(colour, **(usual | settings))
     devices.clock.at = datetime.fromisoformat(GENUINE["time"])
     return devices

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from passkeycore.engine.checks import OwnPurpose
 from passkeycore.testing import SoftwareDevice
 
 from ..kit import Colour
@@ -81,7 +82,7 @@ def _without_binding(stage: Stage) -> None:
     del stage.asks["binding"]
 
 
-_OURS: Final = PAY | {"purpose": "passkeycore/action transfer"}
+_OURS: Final = PAY | {"purpose": OwnPurpose("passkeycore/action transfer")}
 _IDS: Final[dict[str, Any]] = {
     "another id": "A" * 43,
     "an empty id": "",

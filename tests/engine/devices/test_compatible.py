@@ -37,7 +37,7 @@ from .kit import (
 @pytest.fixture
 def devices(colour: Colour) -> Engine:
     """A service that allows such signatures, where ada and eve have their devices."""
-    made = device_engine(colour, danger_allow_compatible_signatures=True)
+    made = device_engine(colour, danger_allow_challenge_id_signatures=True)
     enrol_all(made)
     return made
 
@@ -49,7 +49,7 @@ def strict(devices: Engine) -> Engine:
 
 def begin(devices: Engine, asked: Any = PAY) -> str:
     """A challenge to such an app."""
-    id: str = devices.start_challenge(**asked, compatible=True).challenge_id
+    id: str = devices.start_challenge(**asked, protocol="challenge-id").challenge_id
     return id
 
 
@@ -72,8 +72,8 @@ def scan(devices: Engine, device: SoftwareDevice, id: str) -> Any:
 class TestNotAllowed:
     def test_no_challenge_starts_so(self, devices: Engine) -> None:
         with refused("configuration_invalid", devices) as caught:
-            strict(devices).start_challenge(**PAY, compatible=True)
-        assert caught.value.path == "compatible"
+            strict(devices).start_challenge(**PAY, protocol="challenge-id")
+        assert caught.value.path == "protocol"
 
     @pytest.mark.parametrize("decision", ["approve", "reject"])
     def test_nor_is_one_answered_that_began_before(self, devices: Engine, decision: str) -> None:
@@ -102,6 +102,12 @@ class TestNotAllowed:
 class TestProtocols:
     """A challenge is answered as it was started, whatever the service allows."""
 
+    @pytest.mark.parametrize("protocol", ["other", "", None, 7])
+    def test_there_are_two(self, devices: Engine, protocol: Any) -> None:
+        with refused("configuration_invalid", devices) as caught:
+            devices.start_challenge(**PAY, protocol=protocol)
+        assert caught.value.path == "protocol"
+
     @pytest.mark.parametrize("asked", [PAY, SCANNED])
     def test_a_signature_of_the_id_answers_none_of_ours(self, devices: Engine, asked: Any) -> None:
         id = devices.start_challenge(**asked).challenge_id
@@ -113,7 +119,7 @@ class TestProtocols:
                 reply(devices, PHONE, id)
 
     def test_a_signature_of_ours_answers_none_of_theirs(self, devices: Engine) -> None:
-        start = devices.start_challenge(**PAY, compatible=True)
+        start = devices.start_challenge(**PAY, protocol="challenge-id")
         with counted(devices, start.challenge_id), refused("signature_invalid"):
             answer(devices, PHONE, start)
 
@@ -181,7 +187,7 @@ class TestState:
             scan(devices, SoftwareDevice(PHONE.seed, method=method), id)
 
     def test_the_code_is_judged_by_state(self, devices: Engine) -> None:
-        start = devices.start_challenge(**SHOWN, compatible=True)
+        start = devices.start_challenge(**SHOWN, protocol="challenge-id")
         id, right = start.challenge_id, start.challenge.verification_code
         for wrong in (None, *wrong_codes(right, 1)):
             with counted(devices, id), refused("verification_code_wrong"):

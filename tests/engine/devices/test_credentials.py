@@ -142,10 +142,86 @@ class TestByDevice:
     def test_an_update_writes_the_push_token_alone(self, colour: Colour) -> None:
         stage = staged(colour, "update")
         before = device_of(stage.devices, PHONE)
-        assert stage.act() == put_members(before, push_token="a new one")
+        assert stage.act() == put_members(before, push_token="a new one", update_issued_at=SECONDS)
         stage.says["push_token"] = stage.asks["push_token"] = None
+        stage.says["issued_at"] = stage.asks["issued_at"] = SECONDS + 1
         assert stage.act().push_token is None
         assert device_of(stage.devices, PHONE).push_token is None
+
+    @pytest.mark.parametrize(("by", "code"), [(-60, "signature_invalid"), (0, "signature_invalid"), (1, None)])
+    def test_an_update_is_later_than_the_last(self, colour: Colour, by: int, code: str | None) -> None:
+        """Whoever kept one, in the minutes that clocks may differ by, does not put an old push token back."""
+        stage = staged(colour, "update")
+        stage.act()
+        stage.devices.update_device("ada", device_of(stage.devices, PHONE).authenticator_id, push_token="ours")
+        stage.says["issued_at"] = stage.asks["issued_at"] = SECONDS + by
+        if code is None:
+            changed = stage.act()
+            assert (changed.push_token, changed.update_issued_at) == ("a new one", SECONDS + by)
+            return
+        with refused(code, stage.devices):
+            stage.act()
+
+    def test_an_update_may_be_sent_once_more(self, colour: Colour) -> None:
+        """Its answer was lost: the device hears what is stored, and nothing is written."""
+        stage = staged(colour, "update")
+        made = stage.act()
+        before = stage.devices.stored()
+        assert stage.act() == made
+        assert stage.devices.stored() == before
+
+    @pytest.mark.parametrize("by", [-1, 0])
+    @pytest.mark.parametrize("push_token", [None, "another"])
+    def test_but_another_one_of_its_second_or_before_is_none(
+        self, colour: Colour, push_token: str | None, by: int
+    ) -> None:
+        stage = staged(colour, "update")
+        stage.act()
+        stage.says |= {"issued_at": SECONDS + by, "push_token": push_token}
+        stage.asks |= {"issued_at": SECONDS + by, "push_token": push_token}
+        with refused("signature_invalid", stage.devices):
+            stage.act()
+
+    def test_once_more_takes_the_same_signature(self, colour: Colour) -> None:
+        """Who knows key, time and push token learns nothing of the device."""
+        stage = staged(colour, "update")
+        stage.act()
+        stage.given["signature"] = b"x"
+        with refused("signature_invalid", stage.devices):
+            stage.act()
+
+    def test_of_two_updates_at_once_the_later_stays(self, colour: Colour) -> None:
+        """What is written between the look and the write counts: the earlier one comes too late."""
+        before: dict[str, Callable[..., object]] = {}
+        devices = hooked_devices(colour, before)
+        enrol(devices, PHONE)
+
+        def later(*_: object) -> None:
+            before.clear()
+            put_device(devices, PHONE, push_token="later", update_issued_at=SECONDS + 1)
+
+        before["replace_device"] = later
+        with refused("signature_invalid"):
+            devices.update_by_device(
+                method="push",
+                public_key=PHONE.public_key,
+                signature=PHONE.update(
+                    device_of(devices, PHONE).authenticator_id, issued_at=SECONDS, push_token="earlier"
+                ),
+                push_token="earlier",
+                issued_at=SECONDS,
+            )
+        stored = device_of(devices, PHONE)
+        assert (stored.push_token, stored.update_issued_at) == ("later", SECONDS + 1)
+
+    def test_what_signs_nothing_right_changes_no_time(self, colour: Colour) -> None:
+        """Or anybody could keep the device from updating itself."""
+        stage = staged(colour, "update")
+        stage.given["signature"] = b"x"
+        with refused("signature_invalid", stage.devices):
+            stage.act()
+        stage.given.clear()
+        assert stage.act().update_issued_at == SECONDS
 
     def test_a_removal_removes_it_alone(self, colour: Colour) -> None:
         stage = staged(colour, "remove")

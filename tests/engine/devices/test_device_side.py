@@ -104,9 +104,9 @@ class TestPending:
 
     def test_one_for_another_app_waits_for_none_of_ours(self, devices: Engine) -> None:
         other = device_engine(
-            devices.colour, memory=devices.memory, seed="other", danger_allow_compatible_signatures=True
+            devices.colour, memory=devices.memory, seed="other", danger_allow_challenge_id_signatures=True
         )
-        other.start_challenge(**PAY, compatible=True)
+        other.start_challenge(**PAY, protocol="challenge-id")
         assert fetch(devices, PHONE) is fetch(other, PHONE) is None
 
 

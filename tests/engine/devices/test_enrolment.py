@@ -1,5 +1,6 @@
 """Enrolling a device: for whom, how many, and what is stored. Attacks on it are in tables of their own."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,8 @@ from passkeycore import LimitReached
 from passkeycore.devices import DEVICE_METHODS
 from passkeycore.testing import SoftwareDevice
 
-from ..kit import ADA, EVE, NOW, Colour, refused
-from .kit import APP, PHONE, TABLET, device_engine, enrol, hooked_devices, staged
+from ..kit import ADA, EVE, NOW, Colour, Engine, refused
+from .kit import APP, PHONE, TABLET, Stage, code_of, device_engine, device_of, enrol, hooked_devices, staged
 
 
 def test_what_is_stored_is_what_was_sent_and_nothing_of_it_is_believed(colour: Colour) -> None:
@@ -132,6 +133,70 @@ class TestStart:
                 "token", method="push", public_key=PHONE.public_key, signature=b"", name="x", platform="x"
             )
         assert caught.value.path == "tokens"
+
+
+_OBSTACLES: dict[str, tuple[str, Callable[[Stage], object], Callable[[Stage], object]]] = {
+    "the key is there": (
+        "credential_exists",
+        lambda stage: enrol(stage.devices, stage.signer, EVE),
+        lambda stage: stage.devices.remove_device("eve", device_of(stage.devices, stage.signer).authenticator_id),
+    ),
+    "the limit": (
+        "limit_reached",
+        lambda stage: [enrol(stage.devices, SoftwareDevice(f"ada's {number}")) for number in range(5)],
+        lambda stage: stage.devices.remove_device("ada", device_of(stage.devices, PHONE).authenticator_id),
+    ),
+    "a disabled user": (
+        "user_disabled",
+        lambda stage: stage.devices.memory.set_user_disabled("", "ada", NOW, None),
+        lambda stage: stage.devices.memory.set_user_disabled("", "ada", None, None),
+    ),
+    "a signature of another device": (
+        "signature_invalid",
+        lambda stage: stage.given.update(signature=PHONE.enrol(stage.positional[0])),
+        lambda stage: stage.given.clear(),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _OBSTACLES)
+def test_what_can_be_seen_before_leaves_the_token_as_it_was(colour: Colour, what: str) -> None:
+    """Ada has five devices, and may have ten."""
+    stage = staged(colour, "enrol")
+    code, put, clear = _OBSTACLES[what]
+    put(stage)
+    for _ in range(2):
+        with refused(code, stage.devices):
+            stage.act()
+    clear(stage)
+    assert stage.act().user_id == "ada"
+
+
+@pytest.mark.parametrize("method", ["add_device_challenge", "add_device"])
+def test_a_token_counts_once_though_its_device_is_removed_between_the_writes(colour: Colour, method: str) -> None:
+    """Nothing that is there then tells of the first one but the token, which is spent before all else."""
+    before: dict[str, Any] = {}
+    devices = hooked_devices(colour, before)
+    token = devices.start_enrolment(**ADA).token
+    other = device_engine("sync", memory=devices.memory, clock=devices.clock, seed="other")
+    seen: list[str | None] = []
+
+    def finish(of: Engine, device: SoftwareDevice) -> Any:
+        asked = {"method": "push", "public_key": device.public_key, "name": "x", "platform": "x"}
+        return of.enrol_device(token, signature=device.enrol(token), **asked)
+
+    def enrol_and_remove(*_: object) -> None:
+        before.clear()
+        seen.append(code_of(lambda: other.remove_device("ada", finish(other, TABLET).authenticator_id)))
+
+    before[method] = enrol_and_remove
+    if method == "add_device_challenge":
+        with refused("credential_exists"):
+            finish(devices, PHONE)
+        assert (seen, devices.list_devices("ada")) == ([None], ())
+    else:
+        made = finish(devices, PHONE)
+        assert (seen, devices.list_devices("ada")) == (["credential_exists"], (made,))
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -1,6 +1,7 @@
 """Which events the flows about devices record: with the change itself, and nothing secret in them."""
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -35,6 +36,11 @@ def stored(devices: Engine) -> list[Event]:
     return list(PasskeyService(RP, devices.memory, store_events=True).list_events().events)
 
 
+def named(start: Any) -> str:
+    """What events call the challenge: sixteen hexadecimal digits of its id's SHA-256, of which nobody gets the id."""
+    return sha256(start.challenge_id.encode()).hexdigest()[:16]
+
+
 def types(devices: Engine) -> list[str]:
     """Their types."""
     return [event.type.value for event in stored(devices)]
@@ -55,7 +61,10 @@ def test_every_change_has_one(colour: Colour) -> None:
     scanned = devices.start_challenge(**SCANNED)
     claim(devices, CAMERA, scanned)
     answer(devices, CAMERA, scanned)
-    answer(devices, PHONE, devices.start_challenge(**PAY), "reject")
+    asked = devices.start_challenge(**PAY)
+    answer(devices, PHONE, asked, "reject")
+    given_up = devices.start_challenge(**PAY)
+    devices.cancel_challenge(given_up.challenge_id, user_id="ada", purpose="transfer:42")
     devices.update_device("ada", made.authenticator_id, name="New")
     devices.update_by_device(
         method="push",
@@ -77,7 +86,10 @@ def test_every_change_has_one(colour: Colour) -> None:
         EventType.DEVICE_REMOVED,
         EventType.DEVICE_UPDATED,
         EventType.DEVICE_UPDATED,
+        EventType.DEVICE_CHALLENGE_FAILED,
+        EventType.DEVICE_CHALLENGE_STARTED,
         EventType.DEVICE_CHALLENGE_REJECTED,
+        EventType.DEVICE_CHALLENGE_STARTED,
         EventType.DEVICE_CHALLENGE_APPROVED,
         EventType.DEVICE_CHALLENGE_CLAIMED,
         EventType.DEVICE_ENROLLED,
@@ -87,12 +99,15 @@ def test_every_change_has_one(colour: Colour) -> None:
     assert {event.at for event in events} == {devices.clock.at}
     assert {event.realm for event in events} == {""}
     assert len({event.id for event in events}) == len(events)
-    rejected = events[4]
+    rejected = events[6]
     assert rejected.details == {
+        "challenge": named(asked),
         "method": "push",
         "authenticator_id": made.authenticator_id,
         "purpose": "transfer:42",
     }
+    of_one = [event.details["challenge"] for event in events[4:10]]
+    assert of_one == [named(each) for each in (given_up, given_up, asked, asked, scanned, scanned)]
     assert events[-1].details == {"method": "qr-code", "authenticator_id": events[0].details["authenticator_id"]}
 
 
@@ -101,7 +116,7 @@ def test_the_last_attempt_has_one(devices: Engine, kind: str) -> None:
     start = devices.start_challenge(**SHOWN)
     id = start.challenge_id
     for wrong in wrong_codes(start.challenge.verification_code, 3):
-        assert types(devices) == []
+        assert types(devices) == ["device_challenge.started"]
         signature = PHONE.answer(
             id, "approve", purpose="transfer:42", verification_code=wrong, content="Pay 42 EUR to Bob?"
         )
@@ -116,8 +131,9 @@ def test_the_last_attempt_has_one(devices: Engine, kind: str) -> None:
                 verification_code=wrong,
             )
         )
-    (event,) = stored(devices)
+    event, _ = stored(devices)
     assert (event.type, event.user_id) == (EventType.DEVICE_CHALLENGE_FAILED, "ada")
+    assert event.details["challenge"] == named(start)
 
 
 def test_what_changes_nothing_has_none(devices: Engine) -> None:
@@ -131,25 +147,51 @@ def test_what_changes_nothing_has_none(devices: Engine) -> None:
     with refused("credential_exists"):
         enrol(devices, PHONE)
     assert devices.poll_challenge(start.challenge_id, user_id="ada", purpose="transfer:42") is None
-    assert types(devices) == []
+    with refused("challenge_unknown"):
+        devices.cancel_challenge(start.challenge_id, user_id="eve", purpose="transfer:42")
+    assert types(devices) == ["device_challenge.started"]
 
 
 class TestSinks:
-    def test_they_are_told_of_starts_as_well_which_are_not_stored(self, colour: Colour) -> None:
-        """Anybody can start as many as they like, and fill a store."""
+    @pytest.mark.parametrize("asked", [SCANNED, SCANNED | {"method": "in-app"}])
+    def test_they_are_told_of_starts_for_nobody_in_particular_as_well(self, colour: Colour, asked: Any) -> None:
+        """Which are not stored: anybody can start as many as they like, and fill a store."""
+        told: list[Event] = []
+        devices = device_engine(colour, store_events=True, sinks=[told.append])
+        start = devices.start_challenge(**asked)
+        devices.service.dispatcher.close(10)
+        (event,) = told
+        assert (event.type, event.user_id) == (EventType.DEVICE_CHALLENGE_STARTED, None)
+        assert event.details == {"challenge": named(start), "method": asked["method"], "purpose": "sign-in"}
+        assert types(devices) == []
+
+    def test_they_are_told_what_is_stored(self, colour: Colour) -> None:
         told: list[Event] = []
         devices = device_engine(colour, store_events=True, sinks=[told.append])
         enrol(devices, PHONE)
         start = devices.start_challenge(**PAY)
         answer(devices, PHONE, start)
+        devices.cancel_challenge(devices.start_challenge(**PAY).challenge_id, user_id="ada", purpose="transfer:42")
         devices.service.dispatcher.close(10)
         assert [event.type.value for event in told] == [
             "device.enrolled",
             "device_challenge.started",
             "device_challenge.approved",
+            "device_challenge.started",
+            "device_challenge.failed",
         ]
-        assert types(devices) == ["device_challenge.approved", "device.enrolled"]
-        assert [event for event in told if "started" not in event.type.value] == stored(devices)[::-1]
+        assert told == stored(devices)[::-1]
+
+    def test_a_start_that_was_not_stored_is_none(self, colour: Colour) -> None:
+        told: list[Event] = []
+        before: dict[str, Any] = {"add_device_challenge": lambda *_: False}
+        devices = hooked_devices(colour, before, store_events=True, sinks=[told.append])
+        if colour == "async":
+            before["add_device_challenge"] = lambda *_: _false()
+        with refused("conflict"):
+            devices.start_challenge(**PAY)
+        devices.service.dispatcher.close(10)
+        assert (told, stored(devices)) == ([], [])
 
     def test_they_are_told_without_a_store(self, colour: Colour) -> None:
         told: list[Event] = []
@@ -192,6 +234,10 @@ class TestSinks:
         devices.service.dispatcher.close(10)
         ends = ["device_challenge.failed"] if by == "us" else []
         assert [event.type.value for event in told] == ["device.enrolled", "device_challenge.started", *ends]
+
+
+async def _false() -> bool:
+    return False
 
 
 def test_nothing_secret_is_in_events_and_reprs(colour: Colour) -> None:

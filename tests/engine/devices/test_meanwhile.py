@@ -20,6 +20,7 @@ from .kit import (
     code_of,
     device_engine,
     device_of,
+    enrol,
     enrol_all,
     hooked_devices,
     put_challenge,
@@ -246,19 +247,82 @@ class TestTries:
         stored = device_of(stage.devices, device)
         assert (stored.push_token, stored.last_used_at) == ("meanwhile", NOW)
 
-    def test_each_try_of_a_code_is_counted(self, stage: Stage) -> None:
+    @pytest.mark.parametrize("times", [1, 2])
+    @pytest.mark.parametrize("attempts", [1, 3])
+    def test_a_right_code_takes_one_attempt_though_the_device_changes(
+        self, colour: Colour, attempts: int, times: int
+    ) -> None:
+        """Another answer of the same device, say, must not use up what its user may get wrong."""
+        stage = Stage(colour, max_attempts=attempts)
+        start = stage.devices.start_challenge(**SHOWN)
+        writes_of_answers(stage, lambda: put_device(stage.plain, PHONE, push_token="meanwhile"), times)
+        answer(stage.devices, PHONE, start)
+        stored = challenge_in(stage.devices, start.challenge_id)
+        assert (stored.state, stored.attempts_left) == ("approved", attempts - 1)
+        device = device_of(stage.devices, PHONE)
+        assert (device.push_token, device.last_used_at) == ("meanwhile", NOW)
+
+    def test_a_challenge_that_changed_is_judged_anew_and_takes_another(self, stage: Stage) -> None:
         """Better one chance too few than one too many."""
         start = stage.devices.start_challenge(**SHOWN)
-        writes = []
-
-        def hook(challenge: Any, device: Any, *_: object) -> None:
-            writes.append(device)
-            if device is not None and len(writes) == 2:
-                put_device(stage.plain, PHONE, push_token="meanwhile")
-
-        stage.before["replace_device_challenge"] = hook
+        writes_of_answers(stage, lambda: put_challenge(stage.plain, start.challenge_id))
         answer(stage.devices, PHONE, start)
         assert challenge_in(stage.devices, start.challenge_id).attempts_left == 1
+
+    @pytest.mark.parametrize("what", ["removed", "expired", "disabled"])
+    def test_a_right_code_of_who_is_gone_before_it_is_written_is_none(self, stage: Stage, what: str) -> None:
+        start = stage.devices.start_challenge(**SHOWN)
+        acts: dict[str, tuple[str, Act]] = {
+            "removed": (
+                "signature_invalid",
+                lambda: stage.plain.remove_device("ada", device_of(stage.plain, PHONE).authenticator_id),
+            ),
+            "expired": ("signature_invalid", lambda: put_device(stage.plain, PHONE, expires_at=NOW)),
+            "disabled": ("user_disabled", lambda: _disabled_with_a_change(stage)),
+        }
+        code, act = acts[what]
+        writes = writes_of_answers(stage, act)
+        with refused(code):
+            answer(stage.devices, PHONE, start)
+        assert len(writes) == 1, "it is not tried again"
+        stored = challenge_in(stage.devices, start.challenge_id)
+        assert (stored.state, stored.attempts_left) == ("pending", 2)
+
+    def test_nor_may_the_key_be_another_devices_by_then(self, stage: Stage) -> None:
+        """Who alone was asked is asked by the device's id: the same key, enrolled again, is another device."""
+        id = device_of(stage.plain, PHONE).authenticator_id
+        start = stage.devices.start_challenge(**SHOWN, authenticator_id=id)
+
+        def enrol_again() -> None:
+            stage.plain.remove_device("ada", id)
+            enrol(stage.plain, PHONE)
+
+        writes_of_answers(stage, enrol_again)
+        with refused("signature_invalid"):
+            answer(stage.devices, PHONE, start)
+        assert challenge_in(stage.devices, start.challenge_id).state == "pending"
+
+
+def writes_of_answers(stage: Stage, act: Act, times: int = 1) -> list[object]:
+    """Before the next `times` writes of an answer, which the counting of its attempt comes before, `act` happens.
+
+    Every such write is in the answer, also those after.
+    """
+    writes: list[object] = []
+
+    def hook(_: object, device: Any, *__: object) -> None:
+        if device is not None:
+            writes.append(device)
+            if len(writes) <= times:
+                act()
+
+    stage.before["replace_device_challenge"] = hook
+    return writes
+
+
+def _disabled_with_a_change(stage: Stage) -> None:
+    put_device(stage.plain, PHONE, push_token="meanwhile")
+    stage.plain.memory.set_user_disabled("", "ada", NOW, None)
 
 
 class BrokenError(RuntimeError):

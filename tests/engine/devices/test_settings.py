@@ -10,7 +10,7 @@ from passkeycore.engine.devices import answers, authenticators, challenges, cred
 from passkeycore.engine.devices.answers import AnsweredDeviceChallenge, PendingDeviceChallenge
 from passkeycore.engine.devices.authenticators import Authenticator
 from passkeycore.engine.devices.challenges import DeviceApproval, StartedDeviceChallenge
-from passkeycore.engine.devices.credentials import DeviceEnrolment
+from passkeycore.engine.devices.enrolment import DeviceEnrolment
 from passkeycore.engine.devices.records import DeviceChallengeState, DeviceCredential
 from passkeycore.engine.devices.service import AsyncDeviceService, DeviceService
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
@@ -102,7 +102,7 @@ def test_defaults_are_safe(colour: Colour) -> None:
     kind: Any = DeviceService if colour == "sync" else AsyncDeviceService
     repository: Any = MemoryRepository() if colour == "sync" else AsyncMemoryRepository()
     context = kind(repository, domain="example.org").context
-    assert context.compatible is None
+    assert context.challenge_id_verifier is None
     assert (context.max_devices_per_user, context.max_pending_per_user) == (10, 5)
     assert (context.attempts, context.code_digits) == (3, 4)
     assert (context.challenge_lifetime.seconds, context.enrolment_lifetime.seconds) == (300, 600)

@@ -133,7 +133,7 @@ class TestStart:
             ({"user_id": None, "method": "qr-code", "binding": ""}, "configuration_invalid", "binding"),
             ({"binding": ""}, "configuration_invalid", "binding"),
             ({"binding": b""}, "configuration_invalid", "binding"),
-            ({"compatible": True}, "configuration_invalid", "compatible"),
+            ({"protocol": "challenge-id"}, "configuration_invalid", "protocol"),
             ({"user_id": ""}, "user_id_invalid", "user_id"),
             ({"user_id": 7}, "user_id_invalid", "user_id"),
             ({"purpose": 4097 * "x"}, "name_invalid", "purpose"),

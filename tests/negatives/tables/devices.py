@@ -57,7 +57,7 @@ class Answer(Case):
         )
 
     def _stage(self, colour: Colour, changed: bool) -> Stage:
-        stage = staged(colour, self.flow, danger_allow_compatible_signatures=self.compatible)
+        stage = staged(colour, self.flow, danger_allow_challenge_id_signatures=self.compatible)
         if changed:
             self.change(stage)
         return stage

@@ -1,13 +1,14 @@
 """Rules for looking back on actions: in pages, filtered, and summed up for rules."""
 
-from datetime import timedelta
-from typing import Final
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from passkeycore.actions.states import ActionState
 from passkeycore.engine.actions.records import Action, ActionFilter, ActionHistory, ActionPage
 from passkeycore.engine.actions.repository import AsyncActionRepository
 from passkeycore.errors import Code, DecodeError
-from passkeycore.testing.contract.actions.samples import action, later
+from passkeycore.testing.contract.actions.samples import WRITES, action, later
 from passkeycore.testing.contract.harness import ContractError, expect, rule
 from passkeycore.testing.contract.samples import NOW, TEXT, realm
 
@@ -19,6 +20,8 @@ _REQUIRED, _SUCCEEDED, _FAILED = (
     ActionState.CHALLENGE_SUCCEEDED,
     ActionState.CHALLENGE_FAILED,
 )
+_KEYS: Final = ("key", "other")
+_MET: Final[dict[str, Any]] = {"state": _SUCCEEDED, "authenticator_id": "key"}
 
 
 class ActionListingRules:
@@ -149,27 +152,59 @@ class ActionListingRules:
 
     @rule
     async def test_the_history_counts_recent_failures(self, repository: AsyncActionRepository) -> None:
-        """Of this user alone, what is stored as CHALLENGE_FAILED and changed since then; `since` is included."""
-        of = realm()
+        """Of this user alone, what failed from `since` to `now`; both are included."""
+        of, never = realm(), NOW + timedelta(days=9)
         kept = [
-            *(
-                action(of, user_id="ada", state=_FAILED, state_updated_at=NOW + late * _SECOND)
-                for late in (-1, 0, 1, 9)
-            ),
-            *(action(of, user_id="ada", state=state) for state in ActionState if state is not _FAILED),
-            action(of, user_id="ada", expires_at=NOW - timedelta(days=1)),
-            *(action(of, user_id=who, state=_FAILED) for who in ("Ada", "ada ", "%")),
-            action(realm(), user_id="ada", state=_FAILED),
+            *(action(of, user_id="ada", state=_FAILED, last_failure_at=NOW + late * _SECOND) for late in (-1, 0, 1, 9)),
+            *(action(of, user_id="ada", state=state) for state in ActionState),
+            action(of, user_id="ada", state=_FAILED, last_failure_at=never),
+            *(action(of, user_id=who, state=_FAILED, last_failure_at=NOW) for who in ("Ada", "ada ", "%")),
+            action(realm(), user_id="ada", state=_FAILED, last_failure_at=NOW),
         ]
         for each in kept:
             await repository.add_action(each, None)
-        for since, count in (
-            *((NOW, 3), (NOW + _INSTANT, 2), (NOW - _SECOND, 4), (NOW - _SECOND + _INSTANT, 3)),
-            *((NOW + 9 * _SECOND, 1), (NOW + 9 * _SECOND + _INSTANT, 0)),
+        last = NOW + 9 * _SECOND
+        for since, now, count in (
+            *((NOW, last, 3), (NOW + _INSTANT, last, 2), (NOW - _SECOND, last, 4)),
+            *((NOW - _SECOND + _INSTANT, last, 3), (last, last, 1), (last + _INSTANT, last + _SECOND, 0)),
+            *((NOW, last - _INSTANT, 2), (NOW, NOW + _SECOND, 2), (NOW, NOW + _SECOND - _INSTANT, 1), (NOW, NOW, 1)),
+            *((NOW - _SECOND, NOW - _INSTANT, 1), (NOW + _INSTANT, NOW + 2 * _INSTANT, 0), (last, NOW, 0)),
         ):
-            history = await repository.action_history(of, "ada", None, since)
-            expect(history, ActionHistory(recent_failures=count), f"the history since {since.isoformat()}")
-        expect(await repository.action_history(of, "nobody", "phone", NOW), ActionHistory(), "the history of nobody")
+            history = await repository.action_history(of, "ada", (), None, since, now)
+            wanted = ActionHistory(recent_failures=count)
+            expect(history, wanted, f"the history from {since.isoformat()} to {now.isoformat()}")
+        history = await repository.action_history(of, "nobody", _KEYS, "phone", NOW, last)
+        expect(history, ActionHistory(), "the history of nobody")
+
+    @rule
+    async def test_what_went_wrong_counts_when_it_did_unless_it_was_met_in_the_end(
+        self, repository: AsyncActionRepository
+    ) -> None:
+        """An action counts at its `last_failure_at`, open or not, and whoever's authenticator it was; never once met.
+
+        One that nobody tried to meet before it lapsed does not count, whether it is stored as CHALLENGE_FAILED or not.
+        """
+        of, tried, over = realm(), NOW + _SECOND, NOW + 3 * _SECOND
+        once: dict[str, Any] = {"attempts": 1, "last_failure_at": tried}
+        cases: tuple[tuple[dict[str, Any], bool], ...] = (
+            *(({"state": state, **once}, state is not _SUCCEEDED) for state in ActionState),
+            *(({"state": state, "attempts": 3}, False) for state in ActionState),
+            *(({"state": state, "expires_at": tried, "state_updated_at": tried}, False) for state in ActionState),
+            # Tried in vain, and then late; or the last attempt; or rejected at once.
+            ({"expires_at": over, **once}, True),
+            ({"state": _FAILED, "expires_at": over, "state_updated_at": over, **once}, True),
+            ({"state": _FAILED, "state_updated_at": tried, **once, "attempts": 3}, True),
+            ({"state": _FAILED, "state_updated_at": tried, "last_failure_at": tried}, True),
+            ({"state": _SUCCEEDED, "state_updated_at": over, "authenticator_id": "key", **once}, False),
+        )
+        for changes, counts in cases:
+            each = action(of, **changes)
+            await repository.add_action(each, None)
+            for asked in ((), _KEYS):
+                for since, now in ((NOW, over), *_around(tried)):
+                    history = await repository.action_history(of, each.user_id, asked, None, since, now)
+                    wanted = int(counts and since <= tried <= now)
+                    expect(history.recent_failures, wanted, f"the failures of {changes}, {since} to {now}")
 
     @rule
     async def test_the_history_knows_devices(self, repository: AsyncActionRepository) -> None:
@@ -177,12 +212,12 @@ class ActionListingRules:
         of = realm()
         long_ago = {"created_at": NOW - timedelta(days=900), "state_updated_at": NOW - timedelta(days=900)}
         kept = [
-            action(of, user_id="ada", device_id="phone", state=_SUCCEEDED, **long_ago),
-            action(of, user_id="ada", device_id=None, state=_SUCCEEDED),
-            *(action(of, user_id="ada", device_id=state, state=state) for state in ActionState),
-            action(of, user_id="eve", device_id="tablet", state=_SUCCEEDED),
-            action(realm(), user_id="ada", device_id="tablet", state=_SUCCEEDED),
-            action(of, user_id="ada", device_id=TEXT, state=_SUCCEEDED),
+            action(of, user_id="ada", device_id="phone", **_MET, **long_ago),
+            action(of, user_id="ada", device_id=None, **_MET),
+            *(action(of, user_id="ada", device_id=state, **(_MET | {"state": state})) for state in ActionState),
+            action(of, user_id="eve", device_id="tablet", **_MET),
+            action(realm(), user_id="ada", device_id="tablet", **_MET),
+            action(of, user_id="ada", device_id=TEXT, **_MET),
         ]
         for each in kept:
             await repository.add_action(each, None)
@@ -191,52 +226,105 @@ class ActionListingRules:
             *((other, False) for other in ("tablet", "Phone", "phone ", "phon", "%", "ph_ne")),
             *((state.value, False) for state in ActionState if state is not _SUCCEEDED),
         ):
-            history = await repository.action_history(of, "ada", device_id, NOW)
+            history = await repository.action_history(of, "ada", _KEYS, device_id, NOW, NOW)
             expect(history.device_known, known, f"whether {device_id!a} is known")
 
     @rule
     async def test_the_history_knows_the_last_user_verification(self, repository: AsyncActionRepository) -> None:
         """The latest of those that are CHALLENGE_SUCCEEDED with user verification; None where there is none."""
         of = realm()
-        verified = {"user_verified": True, "state": _SUCCEEDED}
+        verified = {"user_verified": True, **_MET}
         soon, late = NOW - timedelta(days=90), NOW + timedelta(microseconds=1)
-        expect(await repository.action_history(of, "ada", None, NOW), ActionHistory(), "the history of nobody")
+        history = await repository.action_history(of, "ada", _KEYS, None, NOW, NOW)
+        expect(history, ActionHistory(), "the history of nobody")
         for each, wanted in (
-            (action(of, user_id="ada", state=_SUCCEEDED), None),
-            (action(of, user_id="ada", user_verified=True, state=ActionState.ALLOW), None),
+            (action(of, user_id="ada", **_MET), None),
+            (action(of, user_id="ada", **(verified | {"state": ActionState.ALLOW})), None),
             (action(of, user_id="eve", **verified), None),
             (action(realm(), user_id="ada", **verified), None),
             (action(of, user_id="ada", state_updated_at=soon, **verified), soon),
             (action(of, user_id="ada", state_updated_at=late, **verified), late),
             (action(of, user_id="ada", state_updated_at=NOW, **verified), late),
-            (action(of, user_id="ada", state_updated_at=NOW + _SECOND, state=_SUCCEEDED), late),
+            (action(of, user_id="ada", state_updated_at=NOW + _SECOND, **_MET), late),
             (action(of, user_id="ada", created_at=NOW + timedelta(days=1), state_updated_at=soon, **verified), late),
         ):
             await repository.add_action(each, None)
-            history = await repository.action_history(of, "ada", None, NOW)
+            history = await repository.action_history(of, "ada", _KEYS, None, NOW, NOW)
             expect(history, ActionHistory(user_verified_at=wanted), "the history")
+
+    @rule
+    async def test_only_what_is_asked_for_has_earned_trust(self, repository: AsyncActionRepository) -> None:
+        """Devices and user verification count for successes by one of `authenticator_ids`, any collection of them.
+
+        None of them: nothing is trusted. Nor is a success of which nobody knows the authenticator.
+        """
+        of, met = realm(), {"state": _SUCCEEDED, "user_verified": True}
+        late = NOW + _SECOND
+        for each in (
+            action(of, user_id="ada", device_id="phone", authenticator_id="key", **met),
+            action(of, user_id="ada", device_id="tablet", authenticator_id=TEXT[:32], state_updated_at=late, **met),
+            action(of, user_id="ada", device_id="phone", authenticator_id="gone", state_updated_at=late, **met),
+            action(of, user_id="ada", device_id="watch", authenticator_id="unverified", state=_SUCCEEDED),
+            action(of, user_id="ada", device_id="laptop", state_updated_at=late, **met),
+            action(of, user_id="eve", device_id="laptop", authenticator_id="hers", **met),
+        ):
+            await repository.add_action(each, None)
+        many = [f"key-{number}" for number in range(40)]
+        cases: tuple[tuple[Collection[str], set[str], datetime | None], ...] = (
+            ((), set(), None),
+            (("key",), {"phone"}, NOW),
+            (["gone"], {"phone"}, late),
+            ({"unverified"}, {"watch"}, None),
+            (frozenset({TEXT[:32], "key"}), {"phone", "tablet"}, late),
+            ({"unverified": 1, "key": 2}.keys(), {"phone", "watch"}, NOW),
+            ([*many, "key", "key"], {"phone"}, NOW),
+            (many, set(), None),
+            *(((other,), set[str](), None) for other in ("Key", "key ", "ke", "k%", "k_y", "None", "", "hers")),
+        )
+        for asked, known, verified_at in cases:
+            for device_id in ("phone", "tablet", "watch", "laptop", None):
+                history = await repository.action_history(of, "ada", asked, device_id, NOW, NOW)
+                wanted = ActionHistory(device_known=device_id in known, user_verified_at=verified_at)
+                expect(history, wanted, f"the history of {list(asked)[-3:]} with {device_id}")
 
     @rule
     async def test_the_history_follows_every_change(self, repository: AsyncActionRepository) -> None:
         """What is written over counts as what it is then, and no more as what it was."""
-        of = realm()
-        kept, untouched = (action(of, user_id="ada", device_id=name) for name in ("phone", "tablet"))
-        for each in (kept, untouched):
-            await repository.add_action(each, None)
-        met = {"state": _SUCCEEDED, "user_verified": True, "state_updated_at": NOW + _SECOND}
-        for changes, wanted in (
-            ({"state": _FAILED}, ActionHistory(recent_failures=1)),
-            ({"state_updated_at": NOW - _INSTANT}, ActionHistory()),
+        met = {"user_verified": True, "state_updated_at": NOW + _SECOND, **_MET}
+        failed, trusted = ActionHistory(recent_failures=1), ActionHistory(device_known=True, user_verified_at=NOW)
+        steps: tuple[tuple[dict[str, Any], ActionHistory], ...] = (
+            ({"last_failure_at": NOW}, failed),
+            ({"last_failure_at": NOW - _INSTANT}, ActionHistory()),
+            ({"state": _FAILED, "last_failure_at": NOW + _SECOND}, failed),
             (met, ActionHistory(device_known=True, user_verified_at=NOW + _SECOND)),
-            ({"state_updated_at": NOW}, ActionHistory(device_known=True, user_verified_at=NOW)),
+            ({"state_updated_at": NOW}, trusted),
+            ({"authenticator_id": "gone"}, ActionHistory()),
+            ({"authenticator_id": "other"}, trusted),
+            ({"authenticator_id": None}, ActionHistory()),
+            ({"authenticator_id": "key"}, trusted),
             ({"user_verified": False}, ActionHistory(device_known=True)),
             ({"device_id": "other"}, ActionHistory()),
-            ({"device_id": "phone", "user_verified": True}, ActionHistory(device_known=True, user_verified_at=NOW)),
-            ({"state": ActionState.REVIEW_FAILED}, ActionHistory()),
-        ):
-            kept = later(kept, **changes)
-            expect(await repository.replace_action(kept, None), True)
-            expect(await repository.action_history(of, "ada", "phone", NOW), wanted, f"the history after {changes}")
+            ({"device_id": "phone", "user_verified": True}, trusted),
+            ({"state": ActionState.REVIEW_FAILED}, failed),
+            ({"last_failure_at": None}, ActionHistory()),
+            ({"state": _REQUIRED, "last_failure_at": NOW, "expires_at": NOW + _SECOND}, failed),
+            ({"last_failure_at": NOW + 2 * _SECOND}, ActionHistory()),
+        )
+        for write in WRITES:
+            of = realm()
+            kept, untouched = (action(of, user_id="ada", device_id=name) for name in ("phone", "tablet"))
+            for each in (kept, untouched):
+                await repository.add_action(each, None)
+            for changes, wanted in steps:
+                kept = later(kept, **changes)
+                expect(await write(repository, kept, None), True)
+                history = await repository.action_history(of, "ada", _KEYS, "phone", NOW, NOW + _SECOND)
+                expect(history, wanted, f"the history after {changes}")
+
+
+def _around(at: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    """Times that just include `at`, and times that just do not."""
+    return (at, at), (at + _INSTANT, at + _SECOND), (at - _SECOND, at - _INSTANT)
 
 
 def _meets(each: Action, which: ActionFilter) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 import msgspec
 
 from passkeycore.actions.states import ActionState
-from passkeycore.engine.actions.records import ActionFilter
+from passkeycore.engine.actions.records import Action, ActionFilter
 from passkeycore.engine.actions.repository import AsyncActionRepository
 from passkeycore.testing.contract.actions.samples import action, later, named
 from passkeycore.testing.contract.harness import Together, expect, expect_one, race
@@ -31,6 +31,20 @@ class ActionRaces:
             expect(await repository.find_action(*named(one)), answers[0], "the action")
 
     @race
+    async def test_one_of_many_equal_actions_is_new(
+        self, repository: AsyncActionRepository, together: Together
+    ) -> None:
+        """Of any number of callers who add equal actions, one gets its own object back: it is the one who stored it."""
+        for _ in range(ROUNDS):
+            one = action(realm())
+            actions = [msgspec.structs.replace(one) for _ in range(CALLERS)]
+            answers = await together([partial(repository.add_action, each, None) for each in actions])
+            own = [answer is each for answer, each in zip(answers, actions, strict=True)]
+            expect_one(own, True, False)
+            for answer in answers:
+                expect(answer, one, "the action")
+
+    @race
     async def test_one_of_many_changes_an_action(self, repository: AsyncActionRepository, together: Together) -> None:
         """Of many who read the same revision of an action, one writes; what stays is what that one wrote."""
         for _ in range(ROUNDS):
@@ -38,25 +52,37 @@ class ActionRaces:
             await repository.add_action(kept, None)
             states = (ActionState.CHALLENGE_SUCCEEDED, ActionState.CHALLENGE_FAILED)
             versions = [later(kept, state=states[n % 2], attempts=n) for n in range(CALLERS)]
-            won = expect_one(
-                await together([partial(repository.replace_action, each, None) for each in versions]), True, False
-            )
+            others: list[Action | None] = []
+
+            async def fail(one: Action, others: list[Action | None] = others) -> bool:
+                answer = await repository.record_failure(one, None)
+                if answer is not one:
+                    others.append(answer)
+                return answer is one
+
+            async def replace(one: Action) -> bool:
+                return await repository.replace_action(one, None)
+
+            calls = [partial((replace, fail)[n // 2 % 2], each) for n, each in enumerate(versions)]
+            won = expect_one(await together(calls), True, False)
             expect(await repository.find_action(*named(kept)), versions[won], "the action")
+            for other in others:
+                expect(other, versions[won], "the answer to somebody who lost")
 
     @race
     async def test_no_attempt_is_lost(self, repository: AsyncActionRepository, together: Together) -> None:
-        """Writers who read again when they lost count every attempt once."""
+        """Whoever loses goes on from the answer, and every failure is counted once."""
         for _ in range(ROUNDS):
             kept = action(realm())
             await repository.add_action(kept, None)
 
-            async def count(name: tuple[str, str, str, str] = named(kept)) -> bool:
-                for _ in range(CALLERS + 1):  # each time that one loses, another has won
-                    found = await repository.find_action(*name)
-                    if found is None:
-                        return False
-                    if await repository.replace_action(later(found, attempts=found.attempts + 1), None):
-                        return True
+            async def count(found: Action = kept) -> bool:
+                for _ in range(CALLERS):  # each time that one loses, another has won
+                    counted = later(found, attempts=found.attempts + 1)
+                    answer = await repository.record_failure(counted, None)
+                    if answer is None or answer is counted:
+                        return answer is counted
+                    found = answer
                 return False
 
             expect(await together([count] * CALLERS), [True] * CALLERS, "the answers")

@@ -1,15 +1,22 @@
 """What the contract stores of actions, with members that storages get wrong."""
 
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from passkeycore.actions.facts import CustomValue
 from passkeycore.actions.states import METHODS, ActionState
 from passkeycore.engine.actions.records import Action
+from passkeycore.engine.actions.repository import AsyncActionRepository
+from passkeycore.engine.records import Event
+from passkeycore.testing.contract.harness import expect
 from passkeycore.testing.contract.samples import LIFETIME, NOW, TEXT
+
+Write: TypeAlias = Callable[[AsyncActionRepository, Action, Event | None], Coroutine[Any, Any, object]]
+"""Writes over an action, and says whether it was written: True or False."""
 
 _CUSTOM: Final[dict[str, CustomValue]] = {
     "yes": True,
@@ -47,7 +54,7 @@ def action(of: str, **changes: Any) -> Action:
 
 
 def full_action(of: str) -> Action:
-    """An action with every member set, as large as they get."""
+    """A new action with every member set that a storage could lose, as large as they get."""
     return action(
         of,
         user_id=TEXT + token_hex(8) + " ",
@@ -66,6 +73,7 @@ def full_action(of: str) -> Action:
         expires_at=NOW + timedelta(days=1, microseconds=1),
         state_updated_at=NOW + timedelta(microseconds=2),
         attempts=3,
+        last_failure_at=NOW + timedelta(microseconds=1),
         method="in-app",
         authenticator_id=TEXT[:32],
         user_verified=True,
@@ -81,3 +89,25 @@ def later(one: Action, **changes: Any) -> Action:
 def named(one: Action) -> tuple[str, str, str, str]:
     """What names an action: its realm, user, word and idempotency key."""
     return one.realm, one.user_id, one.action, one.idempotency_key
+
+
+async def replaced(repository: AsyncActionRepository, one: Action, event: Event | None) -> object:
+    """Whether `one` was written, as `replace_action` answers."""
+    return await repository.replace_action(one, event)
+
+
+async def failed(repository: AsyncActionRepository, one: Action, event: Event | None) -> object:
+    """Whether `one`, an object that was not stored before, was written by `record_failure`.
+
+    Raises:
+        ContractError: It was not, and the answer is not the action that is stored instead, or None for none.
+    """
+    answer = await repository.record_failure(one, event)
+    if answer is one:
+        return True
+    expect(answer, await repository.find_action(*named(one)), "the answer to a failure that is not recorded")
+    return False
+
+
+WRITES: Final[tuple[Write, ...]] = (replaced, failed)
+"""Both ways to write over an action."""

@@ -1,21 +1,19 @@
-"""Rules for actions: stored once, changed only as they were read, and gone with their user."""
+"""Rules for actions: stored once, and changed only as they were read."""
 
 from datetime import timedelta
-from typing import Protocol
+from typing import Final
 
 import msgspec
 
 from passkeycore.actions.states import ActionState
-from passkeycore.engine.actions.records import ActionFilter, ActionHistory, ActionPage
+from passkeycore.engine.actions.records import ActionFilter, ActionPage
 from passkeycore.engine.actions.repository import AsyncActionRepository
-from passkeycore.engine.repository import AsyncPasskeyRepository
-from passkeycore.testing.contract.actions.samples import action, full_action, later, named
-from passkeycore.testing.contract.harness import expect, rule
-from passkeycore.testing.contract.samples import NOW, TEXT, realm, user
+from passkeycore.testing.contract.actions.samples import WRITES, action, full_action, later, named
+from passkeycore.testing.contract.harness import demand, expect, rule
+from passkeycore.testing.contract.samples import NOW, TEXT, realm
 
-
-class AsyncActionsOfUsers(AsyncActionRepository, AsyncPasskeyRepository, Protocol):
-    """Actions, and users who can be removed."""
+_INSTANT: Final = timedelta(microseconds=1)
+_NAMES: Final = ("realm", "user_id", "action", "idempotency_key")
 
 
 class ActionRules:
@@ -40,6 +38,7 @@ class ActionRules:
         none = action(realm())
         expect(await repository.find_action(*named(none)), None)
         expect(await repository.replace_action(later(none), None), False)
+        expect(await repository.record_failure(later(none), None), None, "the answer to a failure of it")
         expect(await repository.find_action(*named(none)), None, "the action afterwards")
 
     @rule
@@ -63,6 +62,17 @@ class ActionRules:
             for again in (other, first):
                 expect(await repository.add_action(again, None), moved, "the action as it is by then")
             expect(await repository.find_action(*named(first)), moved, "the action afterwards")
+
+    @rule
+    async def test_a_new_action_is_answered_with_itself(self, repository: AsyncActionRepository) -> None:
+        """Who stored the action gets the very object back, and nobody else does, however equal theirs is."""
+        of = realm()
+        for first in (action(of), full_action(of)):
+            demand(await repository.add_action(first, None) is first, "the answer to a new action is another object")
+            again = msgspec.structs.replace(first)
+            answer = await repository.add_action(again, None)
+            expect(answer, first, "the stored action")
+            demand(answer is not again, "the answer to an action that is there is the object that was given")
 
     @rule
     async def test_actions_that_look_alike_are_different(self, repository: AsyncActionRepository) -> None:
@@ -102,18 +112,20 @@ class ActionRules:
 
     @rule
     async def test_an_action_is_changed(self, repository: AsyncActionRepository) -> None:
-        """Every member but the four that name it can be written over, also with None, and no other action changes."""
+        """Every member but its names and its beginning can be written over, also with None, and no other changes."""
         of = realm()
         kept = action(of)
         full = full_action(of)
         others = [action(of, user_id=kept.user_id), action(of, idempotency_key=kept.idempotency_key)]
         for each in (kept, *others):
             await repository.add_action(each, None)
-        free = [name for name in kept.__struct_fields__ if name not in ("revision", *_NAMES)]
-        for source in (full, kept):
-            kept = later(kept, **{name: getattr(source, name) for name in free})
-            expect(await repository.replace_action(kept, None), True)
-            expect(await repository.find_action(*named(kept)), kept, "the action")
+        free = [name for name in kept.__struct_fields__ if name not in ("revision", "created_at", *_NAMES)]
+        plain = kept
+        for write in WRITES:
+            for source in (full, plain):
+                kept = later(kept, **{name: getattr(source, name) for name in free})
+                expect(await write(repository, kept, None), True)
+                expect(await repository.find_action(*named(kept)), kept, "the action")
         for each in others:
             expect(await repository.find_action(*named(each)), each, "another action")
 
@@ -122,47 +134,53 @@ class ActionRules:
         """Where the stored revision is not one less, nothing is written."""
         kept = action(realm())
         await repository.add_action(kept, None)
-        for _ in range(2):
+        for write in WRITES:
             kept = later(kept)
-            expect(await repository.replace_action(kept, None), True)
-        for revision in (0, 1, 2, 4, 5):
-            stale = msgspec.structs.replace(kept, revision=revision, state=ActionState.CHALLENGE_SUCCEEDED)
-            expect(await repository.replace_action(stale, None), False, f"the answer to revision {revision} after 2")
-            expect(await repository.find_action(*named(kept)), kept, "the action")
+            expect(await write(repository, kept, None), True)
+        for write in WRITES:
+            for revision in (0, 1, 2, 4, 5):
+                stale = msgspec.structs.replace(kept, revision=revision, state=ActionState.CHALLENGE_SUCCEEDED)
+                expect(await write(repository, stale, None), False, f"the answer to revision {revision} after 2")
+                expect(await repository.find_action(*named(kept)), kept, "the action")
         elsewhere = later(kept, realm=realm())
-        expect(await repository.replace_action(elsewhere, None), False, "the answer in another realm")
+        for write in WRITES:
+            expect(await write(repository, elsewhere, None), False, "the answer in another realm")
         expect(await repository.find_action(*named(elsewhere)), None, "the action in another realm")
 
     @rule
-    async def test_a_user_goes_with_all_actions(self, repository: AsyncActionsOfUsers) -> None:
-        """Removing a user removes their actions, nobody else's; who gets the same id afterwards has no history."""
-        of, elsewhere = realm(), realm()
-        owner = await repository.get_or_create_user(user(of))
-        members = {"state": ActionState.CHALLENGE_SUCCEEDED, "device_id": "phone", "user_verified": True}
-        gone = [action(of, user_id=owner.user_id, action=word, **members) for word in ("pay", "pay", "sign-in")]
-        others = [
-            *(action(of, user_id=who) for who in (owner.user_id.upper(), owner.user_id + " ", owner.user_id[:-1])),
-            action(elsewhere, user_id=owner.user_id, idempotency_key=gone[0].idempotency_key),
-        ]
-        for each in (*gone, *others):
-            await repository.add_action(each, None)
-        expect(await repository.remove_user(of, owner.user_id, None), True)
-        for again in (False, True):
-            if again:
-                await repository.get_or_create_user(user(of, user_id=owner.user_id))
-            for each in gone:
-                expect(await repository.find_action(*named(each)), None, "an action of the removed user")
-            page = await repository.list_actions(of, ActionFilter(user_id=owner.user_id), NOW, None, 9)
-            expect(page, ActionPage(actions=()), "the removed user's actions")
-            history = await repository.action_history(of, owner.user_id, "phone", NOW - timedelta(days=1))
-            expect(history, ActionHistory(), "the removed user's history")
-        expect(await repository.replace_action(later(gone[0]), None), False, "the answer to a change of one")
-        for each in others:
-            expect(await repository.find_action(*named(each)), each, "an action of somebody else")
-        page = await repository.list_actions(of, ActionFilter(), NOW, None, 9)
-        expect(page, ActionPage(actions=tuple(reversed(others[:3]))), "the actions of the realm")
-        fresh = action(of, user_id=owner.user_id, idempotency_key=gone[0].idempotency_key)
-        expect(await repository.add_action(fresh, None), fresh, "the action with a key that is free again")
+    async def test_an_action_that_was_removed_and_came_again_is_another(
+        self, repository: AsyncActionRepository
+    ) -> None:
+        """What was read of an action before is not written over one with its names that began at another moment."""
+        of = realm()
+        gone = action(of)
+        again = msgspec.structs.replace(gone, created_at=NOW + _INSTANT)
+        await repository.add_action(gone, None)
+        expect(await repository.remove_actions(of, gone.expires_at + _INSTANT), 1, "the number of actions removed")
+        await repository.add_action(again, None)
+        for write in WRITES:
+            for begun in (gone.created_at, again.created_at + _INSTANT):
+                stale = later(again, created_at=begun, attempts=1)
+                expect(await write(repository, stale, None), False, f"the answer about {begun.isoformat()}")
+                expect(await repository.find_action(*named(again)), again, "the action")
+            again = later(again)
+            expect(await write(repository, again, None), True, "the answer about the one that is there")
 
-
-_NAMES = ("realm", "user_id", "action", "idempotency_key")
+    @rule
+    async def test_a_failure_is_answered_with_what_is_stored(self, repository: AsyncActionRepository) -> None:
+        """With the very object that was recorded; with the stored one where it was not, however equal; or with None."""
+        of = realm()
+        for kept in (action(of), full_action(of)):
+            await repository.add_action(kept, None)
+            first = later(kept, attempts=8)
+            answer = await repository.record_failure(first, None)
+            demand(answer is first, "the answer to a failure that was recorded is another object")
+            for lost in (msgspec.structs.replace(first), later(kept), later(later(first)), kept):
+                answer = await repository.record_failure(lost, None)
+                expect(answer, first, "the answer to a failure that was not recorded")
+                demand(answer is not lost, "the answer to a failure that was not recorded is the object that was given")
+            moved = later(first, state=ActionState.CHALLENGE_SUCCEEDED)
+            expect(await repository.replace_action(moved, None), True)
+            expect(await repository.record_failure(later(kept), None), moved, "the answer as it is by then")
+        expect(await repository.remove_actions(of, NOW + timedelta(days=2)), 2, "the number of actions removed")
+        expect(await repository.record_failure(later(kept), None), None, "the answer when the action is gone")

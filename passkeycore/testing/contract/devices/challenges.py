@@ -1,19 +1,28 @@
 """Rules for challenges to devices: kept until they are over, and answered only as they were read."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 
 import msgspec
 
 from passkeycore.engine.devices.records import DeviceChallenge, DeviceCredential
 from passkeycore.engine.devices.repository import AsyncDeviceRepository
-from passkeycore.testing.contract.devices.samples import answered, challenge, changed, device, full_challenge, owned
+from passkeycore.testing.contract.devices.samples import (
+    answered,
+    challenge,
+    changed,
+    device,
+    full_challenge,
+    owned,
+    successors,
+)
 from passkeycore.testing.contract.harness import demand, expect, rule
 from passkeycore.testing.contract.samples import BEGUN, EARLIER, LIFETIME, NOW, realm, user
 
 _GRACE = timedelta(minutes=1)
 _INSTANT = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class DeviceChallengeRules:
@@ -24,7 +33,7 @@ class DeviceChallengeRules:
         """A challenge comes back equal in every member, as often as it is looked up, and needs no user to be there."""
         of = realm()
         for kept in (challenge(of), full_challenge(of)):
-            expect(await repository.add_device_challenge(kept), True)
+            expect(await repository.add_device_challenge(kept, None), True)
             for _ in range(2):
                 expect(await repository.find_device_challenge(of, kept.challenge_id), kept, "the challenge")
 
@@ -43,8 +52,8 @@ class DeviceChallengeRules:
         of = realm()
         first = challenge(of, user_id="first")
         second = challenge(of, user_id="second", challenge_id=first.challenge_id)
-        expect(await repository.add_device_challenge(first), True)
-        expect(await repository.add_device_challenge(second), False, "the answer to the same id again")
+        expect(await repository.add_device_challenge(first, None), True)
+        expect(await repository.add_device_challenge(second, None), False, "the answer to the same id again")
         expect(await repository.find_device_challenge(of, first.challenge_id), first, "the first challenge")
         expect(await repository.pending_device_challenges(of, "second", BEGUN, 5), (), "the second user's challenges")
 
@@ -55,7 +64,7 @@ class DeviceChallengeRules:
         kept = [challenge(one, challenge_id=start + end) for end in ("aa", "aA", "Aa", "a_", "a-", "__", "--")]
         kept += [challenge(of, challenge_id=start + "aa") for of in (one.lower(), one + " ", "")]
         for each in kept:
-            expect(await repository.add_device_challenge(each), True, f"the answer to {each.challenge_id}")
+            expect(await repository.add_device_challenge(each, None), True, f"the answer to {each.challenge_id}")
         for each in kept:
             expect(await repository.find_device_challenge(each.realm, each.challenge_id), each, "the challenge")
         for number, each in enumerate(kept):
@@ -80,7 +89,7 @@ class DeviceChallengeRules:
             *(challenge(of, user_id=other) for other in (None, who.upper(), who + " ", who[:-1], "%")),
             challenge(realm(), user_id=who),
         ):
-            expect(await repository.add_device_challenge(each), True)
+            expect(await repository.add_device_challenge(each, None), True)
         wanted = (*sorted(waiting, key=lambda each: each.created_at, reverse=True), late)
         for limit in (1, 2, 3, 4, 5, 6, 100):
             listed = await repository.pending_device_challenges(of, who, BEGUN, limit)
@@ -96,8 +105,8 @@ class DeviceChallengeRules:
         of = realm()
         kept, other = challenge(of, method="qr-code"), challenge(of)
         claimer = user(of).user_id
-        await repository.add_device_challenge(kept)
-        await repository.add_device_challenge(other)
+        await repository.add_device_challenge(kept, None)
+        await repository.add_device_challenge(other, None)
         full = full_challenge(of)
         for changes in (
             {"state": "claimed", "user_id": claimer, "authenticator_id": full.authenticator_id},
@@ -121,7 +130,7 @@ class DeviceChallengeRules:
         of = realm()
         owner, used = await owned(repository, of)
         kept = challenge(of, user_id=owner.user_id)
-        await repository.add_device_challenge(kept)
+        await repository.add_device_challenge(kept, None)
         for _ in range(2):
             kept, used = answered(kept, state="claimed", answered_at=None), changed(used)
             expect(await repository.replace_device_challenge(kept, used, None), True)
@@ -150,7 +159,7 @@ class DeviceChallengeRules:
         owner, gone = await owned(repository, of)
         other, theirs = await owned(repository, of)
         kept = challenge(of, user_id=owner.user_id)
-        await repository.add_device_challenge(kept)
+        await repository.add_device_challenge(kept, None)
         await repository.remove_device(of, owner.user_id, gone.authenticator_id, None)
         for who in (gone, device(owner), msgspec.structs.replace(theirs, realm=realm())):
             expect(await repository.replace_device_challenge(answered(kept), changed(who), None), False)
@@ -160,13 +169,32 @@ class DeviceChallengeRules:
         expect(await repository.replace_device_challenge(answered(kept), None, None), True, "without a device")
 
     @rule
+    async def test_a_device_that_took_the_id_of_another_does_not_answer_for_it(
+        self, repository: AsyncDeviceRepository
+    ) -> None:
+        """With what was read of a device that is gone nothing is written, also where another one has its id by now."""
+        of = realm()
+        owner, other = await repository.get_or_create_user(user(of)), await repository.get_or_create_user(user(of))
+        for gone, heir in successors(owner, other):
+            kept = challenge(of, user_id=owner.user_id)
+            await repository.add_device_challenge(kept, None)
+            await repository.add_device(gone, 5, None)
+            await repository.remove_device(of, owner.user_id, gone.authenticator_id, None)
+            expect(await repository.add_device(heir, 5, None), "added", "the answer to an id that is free")
+            expect(await repository.replace_device_challenge(answered(kept), changed(gone), None), False)
+            expect(await repository.find_device_challenge(of, kept.challenge_id), kept, "the challenge")
+            whose = other if heir.user_id == other.user_id else owner
+            found = await repository.find_device(of, heir.method, heir.public_key)
+            expect(found, (heir, whose), "the device with its owner")
+
+    @rule
     async def test_nobody_who_is_disabled_answers(self, repository: AsyncDeviceRepository) -> None:
         """With a device of a user who was disabled meanwhile nothing is written; enabled again, it answers as ever."""
         of = realm()
         (owner, used), (_, theirs) = await owned(repository, of), await owned(repository, of)
         kept, second = challenge(of, user_id=owner.user_id), challenge(of)
         for each in (kept, second):
-            await repository.add_device_challenge(each)
+            await repository.add_device_challenge(each, None)
         await repository.set_user_disabled(of, owner.user_id, NOW, None)
         expect(await repository.replace_device_challenge(answered(kept), changed(used), None), False)
         expect(await repository.find_device_challenge(of, kept.challenge_id), kept, "the challenge")
@@ -195,7 +223,7 @@ class DeviceChallengeRules:
         ]
         claimed = challenge(of, method="qr-code")
         for each in (*mine, *others, claimed):
-            await repository.add_device_challenge(each)
+            await repository.add_device_challenge(each, None)
         mine.append(answered(claimed, state="claimed", user_id=owner.user_id))
         expect(await repository.replace_device_challenge(mine[-1], None, None), True)
         expect(await repository.remove_user(of, owner.user_id, None), True)
@@ -223,7 +251,7 @@ class DeviceChallengeRules:
     ) -> None:
         """A challenge that expired a minute ago or less is not removed: its own time says that it is over."""
         kept = challenge(realm(), EARLIER)
-        await repository.add_device_challenge(kept)
+        await repository.add_device_challenge(kept, None)
         await repository.remove_expired(EARLIER + LIFETIME + _GRACE)
         expect(await repository.find_device_challenge(kept.realm, kept.challenge_id), kept, "the challenge")
 
@@ -231,18 +259,22 @@ class DeviceChallengeRules:
     async def test_device_challenges_that_expired_are_removed(self, repository: AsyncDeviceRepository) -> None:
         """What expired more than a minute ago is removed and counted, answered or not, and nothing else.
 
-        A storage that does this by itself removes nothing here, and says 0.
+        A storage that does this by itself, by its own clock, removes nothing here, and says 0. But what is over by
+        every clock is gone then, by whomever.
         """
         of, who = realm(), user(realm()).user_id
         over = [challenge(of, EARLIER - number * _SECOND, user_id=who) for number in range(20)]
         open_ = [challenge(of, begun, user_id=who) for begun in (BEGUN, EARLIER + _INSTANT, BEGUN)]
-        for one in (*over[:10], open_[0], *reversed(over[10:]), *open_[1:]):
-            await repository.add_device_challenge(one)
+        long_ago = challenge(of, _LONG_AGO, user_id=who)
+        for one in (*over[:10], long_ago, open_[0], *reversed(over[10:]), *open_[1:]):
+            await repository.add_device_challenge(one, None)
         for one in over[::3]:
             expect(await repository.replace_device_challenge(answered(one), None, None), True)
         open_[0] = answered(open_[0])
         expect(await repository.replace_device_challenge(open_[0], None, None), True)
         removed = await repository.remove_expired(EARLIER + LIFETIME + _GRACE + _INSTANT)
+        found = await repository.find_device_challenge(of, long_ago.challenge_id)
+        expect(found, None, "the challenge that expired by every clock")
         left = [one for one in over if await repository.find_device_challenge(of, one.challenge_id) is not None]
         if removed:
             expect(len(left), 0, "the number of expired challenges that are still there")

@@ -14,6 +14,7 @@ from passkeycore.testing.contract.devices.samples import (
     least_device,
     owned,
     public_key,
+    successors,
 )
 from passkeycore.testing.contract.harness import expect, rule
 from passkeycore.testing.contract.samples import NOW, TEXT, passkey, realm, user
@@ -206,6 +207,23 @@ class DeviceRules:
         expect(await repository.replace_device(changed(kept), None), False, "the answer when it is gone")
         expect(await repository.find_device(of, kept.method, kept.public_key), None, "the device that is gone")
         expect(await repository.list_devices(of, owner.user_id), (), "the devices at the end")
+
+    @rule
+    async def test_a_device_that_took_the_id_of_another_stays(self, repository: AsyncDeviceRepository) -> None:
+        """What was read of a device that is gone is not written over another one with its id."""
+        of = realm()
+        owner, other = await repository.get_or_create_user(user(of)), await repository.get_or_create_user(user(of))
+        for gone, heir in successors(owner, other):
+            await repository.add_device(gone, 5, None)
+            await repository.remove_device(of, owner.user_id, gone.authenticator_id, None)
+            expect(await repository.add_device(heir, 5, None), "added", "the answer to an id that is free")
+            expect(await repository.replace_device(changed(gone, name="stale"), None), False)
+            found = await repository.find_device(of, heir.method, heir.public_key)
+            expect(found, (heir, other if heir.user_id == other.user_id else owner), "the device with its owner")
+            found = await repository.find_device(of, gone.method, gone.public_key)
+            same_key = (heir.method, heir.public_key) == (gone.method, gone.public_key)
+            expect(found is not None, same_key, "whether the first device's key is there")
+            expect(await repository.replace_device(changed(heir), None), True, "the answer to a change of the new one")
 
     @rule
     async def test_the_owner_removes_a_device(self, repository: AsyncDeviceRepository) -> None:

@@ -27,8 +27,8 @@ class DeviceEventContract:
         of = realm()
         owner = await repository.get_or_create_user(user(of))
         kept, asked = device(owner), challenge(of)
-        await repository.add_device_challenge(asked)
         changes: list[Callable[[Event], Coroutine[Any, Any, object]]] = [
+            lambda noted: repository.add_device_challenge(asked, noted),
             lambda noted: repository.add_device(kept, 5, noted),
             lambda noted: repository.replace_device(changed(kept), noted),
             lambda noted: repository.replace_device_challenge(answered(asked), changed(changed(kept)), noted),
@@ -52,7 +52,7 @@ class DeviceEventContract:
         other, theirs = await owned(repository, of)
         await repository.set_user_disabled(of, other.user_id, NOW, None)
         asked = challenge(of, user_id=owner.user_id)
-        await repository.add_device_challenge(asked)
+        await repository.add_device_challenge(asked, None)
         noted = event(of, EventType.DEVICE_UPDATED, user_id=owner.user_id)
         refused: list[Callable[[], Coroutine[Any, Any, object]]] = [
             partial(repository.add_device, kept, 5, noted),
@@ -63,6 +63,8 @@ class DeviceEventContract:
             partial(repository.replace_device, kept, noted),
             partial(repository.replace_device, changed(device(owner)), noted),
             partial(repository.remove_device, of, other.user_id, kept.authenticator_id, noted),
+            partial(repository.add_device_challenge, asked, noted),
+            partial(repository.add_device_challenge, challenge(of, challenge_id=asked.challenge_id), noted),
             partial(repository.replace_device_challenge, asked, None, noted),
             partial(repository.replace_device_challenge, asked, changed(kept), noted),
             partial(repository.replace_device_challenge, answered(asked), kept, noted),

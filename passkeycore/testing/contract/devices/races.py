@@ -110,7 +110,7 @@ class DeviceRaces:
             one = challenge(of)
             kept = [challenge(of, challenge_id=one.challenge_id, user_id=f"user-{n}") for n in range(CALLERS)]
             won = expect_one(
-                await together([partial(repository.add_device_challenge, each) for each in kept]), True, False
+                await together([partial(repository.add_device_challenge, each, None) for each in kept]), True, False
             )
             expect(await repository.find_device_challenge(of, one.challenge_id), kept[won], "the challenge")
 
@@ -123,7 +123,7 @@ class DeviceRaces:
             of = realm()
             devices = [(await owned(repository, of))[1] for _ in range(CALLERS)]
             kept = challenge(of, method="qr-code")
-            await repository.add_device_challenge(kept)
+            await repository.add_device_challenge(kept, None)
             answers = [
                 answered(kept, state=("approved", "rejected")[number % 2], authenticator_id=each.authenticator_id)
                 for number, each in enumerate(devices)
@@ -148,7 +148,7 @@ class DeviceRaces:
             owner, used = await owned(repository, realm())
             kept = [challenge(owner.realm, user_id=owner.user_id) for _ in range(CALLERS)]
             for each in kept:
-                await repository.add_device_challenge(each)
+                await repository.add_device_challenge(each, None)
             after = [changed(used, name=str(number)) for number in range(CALLERS)]
             calls = [
                 partial(repository.replace_device_challenge, answered(each), after[number], None)
@@ -169,7 +169,7 @@ class DeviceRaces:
         for round_ in range(ROUNDS * 2):
             owner, used = await owned(repository, realm())
             kept = challenge(owner.realm, user_id=owner.user_id)
-            await repository.add_device_challenge(kept)
+            await repository.add_device_challenge(kept, None)
             calls: list[Call] = [
                 partial(repository.replace_device_challenge, answered(kept), changed(used), None),
                 partial(repository.remove_device, owner.realm, owner.user_id, used.authenticator_id, None),

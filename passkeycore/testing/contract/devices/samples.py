@@ -66,6 +66,18 @@ def least_device(owner: User) -> DeviceCredential:
     return device(owner, authenticator_id=token_hex(1), method="in-app", name="", platform="", push_token=None)
 
 
+def successors(owner: User, other: User) -> tuple[tuple[DeviceCredential, DeviceCredential], ...]:
+    """Devices of `owner`, each with another that takes its id when it is gone: by another key, method or owner."""
+    first = [device(owner) for _ in range(4)]
+    same = [{"authenticator_id": one.authenticator_id} for one in first]
+    return (
+        (first[0], device(owner, **same[0])),
+        (first[1], device(owner, **same[1], public_key=first[1].public_key, method="in-app")),
+        (first[2], device(other, **same[2], public_key=first[2].public_key)),
+        (first[3], device(other, **same[3])),
+    )
+
+
 def challenge(of: str, begun: datetime = BEGUN, **changes: Any) -> DeviceChallenge:
     """A challenge that waits for a device, in this realm; nobody is asked in particular."""
     members: dict[str, Any] = {

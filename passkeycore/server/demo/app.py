@@ -1,12 +1,12 @@
-"""What ``passkeycore demo`` serves: a page on localhost, and the JSON that its script exchanges with the engine.
+"""The page on localhost, and the JSON that its script exchanges with the engine.
 
-What belongs here: the routes, and how each of them uses the engine. `static` has the page.
+What belongs here: the routes, and how each of them uses the engine.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,11 +18,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from ..engine.passkeys.service import AsyncPasskeyService
-from ..engine.records import Passkey
-from ..webauthn.encoding import encode_base64url
-from ..webauthn.wire import decode_json
-from .http import ERROR_HANDLERS, Shield, json_answer, read_json_body
+from ...engine.passkeys.service import AsyncPasskeyService
+from ...engine.records import Passkey
+from ...webauthn.encoding import encode_base64url
+from ...webauthn.wire import decode_json
+from ..http import json_answer
+from .http import ERROR_HANDLERS, Shield, read_json_body
 from .sessions import Sessions, Visit
 
 Answer: TypeAlias = dict[str, Any]
@@ -45,9 +46,11 @@ def demo_app(passkeys: AsyncPasskeyService, origin: str) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        sweeper = asyncio.create_task(_sweep(passkeys))
+        stop = asyncio.Event()
+        sweeper = asyncio.create_task(_sweep(passkeys, stop))
         yield
-        sweeper.cancel()
+        stop.set()  # rather than to cancel it: what is under way would outlive the connections
+        await sweeper
 
     async def page(request: Request) -> Response:
         return FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
@@ -87,9 +90,13 @@ def _kept(visit: Visit, answer: Answer) -> Response:
     return response
 
 
-async def _sweep(passkeys: AsyncPasskeyService) -> None:
+async def _sweep(passkeys: AsyncPasskeyService, stop: asyncio.Event) -> None:
     while True:
-        await asyncio.sleep(_SWEEP_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SWEEP_S):
+                await stop.wait()
+        if stop.is_set():
+            return
         try:
             await passkeys.remove_expired()
         except Exception:  # whatever the driver raises: it may be gone in a minute

@@ -1,0 +1,100 @@
+"""The whole server as one ASGI application: rooms, well-known files, health, and what is around all of them.
+
+What belongs here: what answers where no room does, and the order of the layers. From the outside: request id and
+security headers, access log, origins of other hosts, limits of addresses, the routes. `rooms` has the rooms.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+
+from .access_log import AccessLog
+from .background import describe, lifespan
+from .cors import Cors
+from .http import Edge, json_answer, request_id
+from .limits import AddressLimits, RateLimits
+from .rooms import ROOMS, Parts, refused
+from .webhooks import Webhooks
+from .well_known import live_well_known_routes
+
+if TYPE_CHECKING:
+    from ..config.server import ServerSettings
+    from .live import LiveTenants
+
+_LOGGER: Final = logging.getLogger("passkeycore.server")
+_OUR_FAULT: Final = "Something went wrong on the server. Please try again."
+
+
+def server_app(tenants: "LiveTenants", settings: "ServerSettings") -> ASGIApp:
+    """The application: every room, for every tenant, at the path of ``base_url``.
+
+    ``/health`` says that the process is alive, ``/ready`` that database and Redis answer within a second; both are at
+    the root, as the well-known files are. The storage of `tenants` is closed when the application ends.
+    """
+    base_path = urlsplit(settings.base_url).path
+    webhooks = Webhooks(tenants)
+    parts = Parts(tenants, settings, webhooks)
+    of_rooms = [route for room in ROOMS for route in room.routes(parts)]
+    routes: list[BaseRoute] = [
+        Route("/health", _health),
+        Route("/ready", _ready(tenants)),
+        *live_well_known_routes(tenants),
+        *([Mount(base_path, routes=of_rooms)] if base_path else of_rooms),
+    ]
+
+    def told(scope: Scope, error: HTTPException) -> Response:
+        path = scope["path"]
+        return refused(path.removeprefix(base_path) if path.startswith(f"{base_path}/") else "", error)
+
+    async def handled(request: Request, error: Exception) -> Response:
+        return told(request.scope, error if isinstance(error, HTTPException) else HTTPException(500, _OUR_FAULT))
+
+    handlers: dict[Any, ExceptionHandler] = dict.fromkeys((HTTPException, Exception), handled)
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan(tenants, webhooks))
+    app.router.redirect_slashes = False  # a redirect repeats what is in the path
+    limits = RateLimits(settings.limits, tenants.storage.redis)
+    layered: ASGIApp = LastResort(app)
+    layered = AddressLimits(
+        layered, limits, refused=told, trusted_proxies=settings.trusted_proxies, free=("/health", "/ready")
+    )
+    layered = Cors(layered, tenants.origins_of, [base_path + path for room in ROOMS for path in room.cors])
+    layered = AccessLog(layered, routes)
+    return Edge(layered, body_bytes=settings.body_bytes, body_timeout_s=settings.body_timeout_s)
+
+
+class LastResort:
+    """`app`, whose unexpected errors, which it has answered, are logged: what kind and where, without their words."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wraps `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection."""
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] == "lifespan":
+                raise
+            _LOGGER.error("request %s failed: %s", request_id(scope), describe(error))
+
+
+async def _health(request: Request) -> Response:
+    return json_answer({"status": "ok"})
+
+
+def _ready(tenants: "LiveTenants") -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        answers: Mapping[bool, tuple[str, int]] = {True: ("ready", 200), False: ("unavailable", 503)}
+        status, code = answers[await tenants.storage.answers()]
+        return json_answer({"status": status}, code)
+
+    return endpoint

@@ -1,0 +1,237 @@
+"""Actions, as an application's server tracks, validates, looks up and reviews them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from ...actions.states import ActionState
+from ...engine.actions.records import Action, ActionFilter
+from ...engine.actions.tracking import ClientInfo
+from ...errors import ActionError, Code, TokenError
+from ..tenants import Tenant
+from .auth import Call
+from .users import Json, checked_changes, method_names, save_profile
+from .wire import METHODS, Members, Refused, custom_values, invalid_request, iso, parse_iso, present, read
+
+_READ: Final = "read:authenticators"
+_MOST_LISTED: Final = 1_000
+_LONGEST_URL: Final = 2_048
+_PROFILE: Final = ("email", "phone_number", "username", "locale")
+
+
+class _Track(Members):
+    idempotency_key: str | None = None
+    redirect_url: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    device_id: str | None = None
+    scope: str | None = None
+    email: str | None = None
+    phone_number: str | None = None
+    username: str | None = None
+    locale: str | None = None
+    custom: dict[str, Any] | None = None
+
+
+class _Validate(Members):
+    token: str
+    user_id: str | None = None
+    action: str | None = None
+
+
+class _Update(Members):
+    state: str
+
+
+_TRACK: Final = msgspec.json.Decoder(_Track)
+_VALIDATE: Final = msgspec.json.Decoder(_Validate)
+_UPDATE: Final = msgspec.json.Decoder(_Update)
+
+
+async def track(call: Call) -> Json:
+    """The action, as rules decide; the one that is there already for a key that was seen before."""
+    asked, tenant, user_id = read(_TRACK, call.body), call.tenant, call.path["user_id"]
+    if asked.redirect_url is not None and not may_redirect(tenant, asked.redirect_url):
+        raise invalid_request("The tenant has not registered where this redirectUrl leads.")
+    said = checked_changes({name: value for name in _PROFILE if (value := getattr(asked, name))})
+    tracked = await tenant.actions.track(
+        user_id,
+        call.path["action"],
+        idempotency_key=asked.idempotency_key or None,
+        client=ClientInfo(
+            ip_address=asked.ip_address,
+            user_agent=asked.user_agent,
+            device_id=asked.device_id or None,
+            custom=custom_values(asked.custom or {}),
+        ),
+        scope=(asked.scope or _READ).split(),
+        redirect_url=asked.redirect_url,
+    )
+    if said:
+        await save_profile(tenant, user_id, said)
+    allowed = method_names(tracked.action.allowed_methods)
+    enrolled = method_names(tracked.enrolled_methods)
+    return present(
+        {
+            "state": tracked.state.value,
+            "url": f"{call.dialect.settings.base_url}/challenge?token={tracked.token}",
+            "token": tracked.token,
+            "idempotencyKey": tracked.idempotency_key,
+            "isEnrolled": tracked.is_enrolled,
+            "enrolledVerificationMethods": enrolled,
+            "allowedVerificationMethods": allowed,
+            "defaultVerificationMethod": next((method for method in allowed if method in enrolled), None),
+            "ruleIds": list(tracked.rule_ids),
+        }
+    )
+
+
+async def validate(call: Call) -> Json:
+    """Whether a token proves that its action's challenge was met.
+
+    A token that proves nothing, or something else than was asked, is an answer and no error. What a foreign one proves
+    is not told: who looks at the state alone must not take it for theirs.
+    """
+    asked, actions = read(_VALIDATE, call.body), call.tenant.actions
+    named = await _action_of(call.tenant, asked.token)
+    if asked.user_id not in (None, named.user_id) or asked.action not in (None, named.action):
+        return {"isValid": False, "error": "The token is another user's, or another action's."}
+    try:
+        action = await actions.validate_challenge(asked.token, user_id=asked.user_id, action=asked.action)
+    except ActionError:
+        return {"isValid": False, **_validated(named)}
+    except TokenError as error:
+        raise _bad_token(error) from None
+    return {"isValid": True, **_validated(action)}
+
+
+async def get_action(call: Call) -> Json:
+    """The action as it is now."""
+    path = call.path
+    action = await call.tenant.actions.get_action(path["user_id"], path["action"], path["idempotency_key"])
+    return _looked_up(action)
+
+
+async def update_action(call: Call) -> Json:
+    """The action after its review."""
+    path, asked = call.path, read(_UPDATE, call.body)
+    action = await call.tenant.actions.update_action(
+        path["user_id"], path["action"], path["idempotency_key"], state=asked.state
+    )
+    return _looked_up(action)
+
+
+async def list_actions(call: Call) -> list[Json]:
+    """A user's latest actions, the newest first."""
+    query = call.query
+    states = tuple(map(_state, _words(query.get("state")))) or None
+    which = ActionFilter(
+        user_id=call.path["user_id"],
+        actions=tuple(_words(query.get("codes"))) or None,
+        states=states,
+        since=parse_iso(query["fromDate"], "fromDate") if query.get("fromDate") else None,
+    )
+    page = await call.tenant.actions.list_actions(which, limit=_MOST_LISTED)
+    return [_listed(action) for action in page.actions]
+
+
+def may_redirect(tenant: Tenant, url: str) -> bool:
+    """Whether hosted pages may send a user to `url`: a web origin, or an app's scheme, of those that are registered."""
+    parts = _split(url)
+    if parts is None:
+        return False
+    registered = tenant.settings.redirect_urls
+    if parts.scheme in ("https", "http"):
+        return f"{parts.scheme}://{parts.netloc.lower()}" in registered
+    return f"{parts.scheme}:" in registered
+
+
+def _split(url: str) -> SplitResult | None:
+    # What a browser would read in another way than this does, leads nowhere.
+    if not url.isascii() or not url.isprintable() or len(url) > _LONGEST_URL or not {" ", "\\"}.isdisjoint(url):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return None if "@" in parts.netloc else parts
+
+
+async def _action_of(tenant: Tenant, token: str) -> Action:
+    try:
+        return await tenant.actions.action_of_token(token)
+    except TokenError as error:
+        raise _bad_token(error) from None
+
+
+def _bad_token(error: TokenError) -> Refused:
+    """The same word with another status: 401 would say that the server's own key is bad."""
+    if error.code is Code.TOKEN_EXPIRED:
+        return Refused(400, "expired_token", "The token has expired.")
+    return Refused(400, "token_invalid", "This is not a token of this tenant's, or it proves nothing any more.")
+
+
+def _method(action: Action) -> str | None:
+    return None if action.method is None else METHODS[action.method]
+
+
+def _validated(action: Action) -> Json:
+    return present(
+        {
+            "state": action.state.value,
+            "stateUpdatedAt": iso(action.state_updated_at),
+            "userId": action.user_id,
+            "action": action.action,
+            "actionCode": action.action,
+            "idempotencyKey": action.idempotency_key,
+            "verificationMethod": _method(action),
+        }
+    )
+
+
+def _looked_up(action: Action) -> Json:
+    rules = [{"ruleId": rule_id, "name": rule_id} for rule_id in action.rule_ids]
+    return present(
+        {
+            "state": action.state.value,
+            "createdAt": iso(action.created_at),
+            "stateUpdatedAt": iso(action.state_updated_at),
+            "verificationMethod": _method(action),
+            "rules": rules,
+            "ruleIds": list(action.rule_ids),
+            "priorityRuleId": action.rule_ids[0] if action.rule_ids else None,
+            "output": _output(action),
+        }
+    )
+
+
+def _output(action: Action) -> Mapping[str, Any]:
+    return {"allowedVerificationMethods": method_names(action.allowed_methods)}
+
+
+def _listed(action: Action) -> Json:
+    return present(
+        {
+            "actionCode": action.action,
+            "idempotencyKey": action.idempotency_key,
+            "createdAt": iso(action.created_at),
+            "updatedAt": iso(action.state_updated_at),
+            "state": action.state.value,
+            "stateUpdatedAt": iso(action.state_updated_at),
+            "verificationMethod": _method(action),
+            "verifiedByAuthenticatorId": action.authenticator_id,
+        }
+    )
+
+
+def _words(text: str | None) -> list[str]:
+    return [word for word in (text or "").split(",") if word]
+
+
+def _state(word: str) -> ActionState:
+    try:
+        return ActionState(word)
+    except ValueError:
+        raise invalid_request("There is no such state of actions.") from None

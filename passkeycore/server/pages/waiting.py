@@ -1,0 +1,151 @@
+"""Hosted pages that wait for the user's own device: after a push message, or until it has scanned a code.
+
+Only the script that began a challenge can poll it, as it is bound to the action's token.
+"""
+
+import base64
+from contextlib import suppress
+from typing import Any, Final, Literal
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from ...devices import CHALLENGE_ID_PROTOCOL
+from ...engine.actions.steps import purpose_of
+from ...engine.devices.challenges import StartedDeviceChallenge
+from ...errors import ActionError, CeremonyError, ChallengeError, Code
+from ...qr import qr_svg
+from ...webauthn.wire import decode_json
+from ..authsignal.waiting import describe
+from .ceremonies import after
+from .leaving import Ending
+from .views import device_method
+from .visits import Visit
+
+_SMALL: Final = 1_024  # bytes
+# What ends a challenge without a proof, and how the page calls it.
+_OVER: Final = {
+    Code.CHALLENGE_REJECTED: "rejected",
+    Code.ATTEMPTS_EXCEEDED: "failed",
+    Code.CHALLENGE_EXPIRED: "expired",
+}
+
+
+class _Start(msgspec.Struct, forbid_unknown_fields=True):
+    way: Literal["push", "qr-code"]
+
+
+class _Begun(msgspec.Struct, forbid_unknown_fields=True):
+    challenge: str
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A challenge that the user's device is to answer, for the script.
+
+    Attributes:
+        challenge: Its id.
+        expires_in_s: How long it can be answered, in seconds.
+        code: What the user has to type on the device; None: nothing.
+        qr: A picture for the device to scan, an address of its own; None: nothing.
+    """
+
+    challenge: str
+    expires_in_s: int
+    code: str | None = None
+    qr: str | None = None
+
+    def __repr__(self) -> str:
+        return "Started(…)"
+
+
+class Polled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a challenge has come, for the script.
+
+    Attributes:
+        state: ``pending``, ``claimed`` (a device has scanned the code), ``approved``, ``rejected``, ``failed`` or
+            ``expired``.
+        ending: Where the page leads; None: nowhere yet.
+    """
+
+    state: str
+    ending: Ending | None = None
+
+
+_START: Final = msgspec.json.Decoder(_Start)
+_BEGUN: Final = msgspec.json.Decoder(_Begun)
+
+
+async def start(visit: Visit, body: bytes) -> Started:
+    """A question to the user's devices. The application's own push message is asked for before the page waits."""
+    way = decode_json(_START, body, _SMALL).way
+    token, _, action = visit.tracked
+    method = device_method(way, action, visit.enrolled)
+    if method is None:
+        raise ActionError(Code.METHOD_NOT_ALLOWED, "the user has no such device", state=action.state.value)
+    begun = await visit.tenant.actions.start_device_challenge(
+        token,
+        method=method,
+        content=describe(action, action.action, visit.client),
+        number_matching=way == "push" and visit.tenant.settings.number_matching,
+        protocol=CHALLENGE_ID_PROTOCOL,
+    )
+    if way == "push":
+        await _tell(visit, begun)
+    challenge = begun.challenge
+    return Started(
+        challenge=challenge.challenge_id,
+        expires_in_s=int((challenge.expires_at - challenge.created_at).total_seconds()),
+        code=challenge.verification_code,
+        qr=None if way == "push" else _picture(challenge.challenge_id),
+    )
+
+
+async def poll(visit: Visit, body: bytes) -> Polled:
+    """Whether the device has answered, and where the page leads then; the proof is given out once."""
+    challenge_id = decode_json(_BEGUN, body, _SMALL).challenge
+    token, _, action = visit.tracked
+    try:
+        met = await visit.tenant.actions.finish_device_challenge(token, challenge_id)
+    except CeremonyError as error:
+        if error.code not in _OVER:
+            raise
+        return Polled(state=_OVER[error.code])
+    if met is not None:
+        return Polled(state="approved", ending=after(visit, met))
+    state = await visit.tenant.devices.challenge_state(
+        challenge_id, user_id=action.user_id, binding=token, purpose=purpose_of(action)
+    )
+    return Polled(state="pending" if state == "approved" else state)  # which the next poll gives out
+
+
+async def cancel(visit: Visit, body: bytes) -> dict[str, Any]:
+    """Nothing, once no device can answer any more. What was sent counts as an attempt, or devices could be flooded."""
+    challenge_id = decode_json(_BEGUN, body, _SMALL).challenge
+    token, _, _ = visit.tracked
+    with suppress(ChallengeError):  # answered, or over
+        await visit.tenant.actions.cancel_challenge(token, challenge_id)
+    return {}
+
+
+async def _tell(visit: Visit, begun: StartedDeviceChallenge) -> None:
+    """Has the application send its push message, or takes the challenge back.
+
+    Raises:
+        HTTPException: The application did not take it.
+    """
+    token, _, action = visit.tracked
+    if visit.server.push_created is None:
+        return
+    try:
+        await visit.server.push_created(visit.tenant, action, begun.challenge, visit.client)
+    except HTTPException:
+        with suppress(ChallengeError):  # the device was faster
+            await visit.tenant.devices.cancel_challenge(
+                begun.challenge_id, user_id=action.user_id, binding=token, purpose=begun.challenge.purpose
+            )
+        raise
+
+
+def _picture(challenge_id: str) -> str:
+    svg = qr_svg(challenge_id, scale=6, title="QR code")
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

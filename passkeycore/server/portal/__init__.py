@@ -1,0 +1,47 @@
+"""The operator's portal under ``/portal``: settings, keys, users and events of every tenant of a server.
+
+    app = Starlette(routes=routes(tenants, settings))
+
+It is there only where the file has an operator secret. `serving` judges what comes in and writes what goes out,
+`sessions` has who is signed in, and the other modules a page each, or a few; ``templates`` and ``static`` are what
+they look like, over the style of hosted pages.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from . import events, keys, settings, sign_in, users
+from .serving import PATH, Portal, refused, route
+
+if TYPE_CHECKING:
+    from ...config.server import ServerSettings
+    from ..live import LiveTenants
+
+__all__ = ["PATH", "ROWS", "Portal", "refused", "routes"]
+
+_HERE: Final = Path(__file__).parent
+_STYLE: Final = _HERE.parent / "pages" / "static" / "pages.css"
+
+ROWS: Final = (*sign_in.ROWS, *events.ROWS, *settings.ROWS, *keys.ROWS, *users.ROWS)
+"""All that can be asked for, but for files."""
+
+
+def routes(tenants: "LiveTenants", server: "ServerSettings") -> list[BaseRoute]:
+    """The portal, for an application at the path of ``base_url``; nothing without an operator secret."""
+    if server.operator_secret is None:
+        return []
+    portal = Portal(tenants, server, server.operator_secret)
+    return [
+        *(route(portal, row) for row in ROWS),
+        Route(f"{PATH}/static/pages.css", _style),
+        Mount(f"{PATH}/static", StaticFiles(directory=_HERE / "static")),
+    ]
+
+
+async def _style(request: Request) -> Response:
+    return FileResponse(_STYLE, media_type="text/css")

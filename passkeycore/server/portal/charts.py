@@ -1,0 +1,148 @@
+"""Counts per day as charts: what is counted, and where each bar stands in its picture. The template draws them."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from ...engine.records import EventCount, EventType
+
+WIDTH: Final = 720
+HEIGHT: Final = 160
+"""Of the part of a picture in which bars are, in its own units."""
+
+_GAP: Final = 0.28  # of a day's width, between bars
+_LEAST: Final = 2.0  # so that one of thousands can still be seen
+
+
+class Chart(NamedTuple):
+    """What one chart counts.
+
+    Attributes:
+        title: What of.
+        good, bad: Which events count as what; without `bad` there is no rate of success.
+        words: What both are called.
+    """
+
+    title: str
+    good: tuple[EventType, ...]
+    bad: tuple[EventType, ...]
+    words: tuple[str, str]
+
+
+CHARTS: Final = (
+    Chart(
+        "Sign-ins with passkeys",
+        (EventType.AUTHENTICATION_SUCCEEDED,),
+        (EventType.AUTHENTICATION_FAILED,),
+        ("Succeeded", "Failed"),
+    ),
+    Chart("New passkeys", (EventType.PASSKEY_REGISTERED,), (EventType.REGISTRATION_FAILED,), ("Registered", "Failed")),
+    Chart(
+        "Answers of devices",
+        (EventType.DEVICE_CHALLENGE_APPROVED,),
+        (EventType.DEVICE_CHALLENGE_REJECTED, EventType.DEVICE_CHALLENGE_FAILED),
+        ("Approved", "Rejected or failed"),
+    ),
+    Chart("Actions", (EventType.ACTION_TRACKED,), (), ("Tracked", "")),
+)
+"""All of them."""
+
+COUNTED: Final = tuple({kind for chart in CHARTS for kind in (*chart.good, *chart.bad)})
+"""Every event that one counts."""
+
+
+class Day(NamedTuple):
+    """One day of a chart, and its bar: from the left, as wide, and as high, bad above good."""
+
+    day: date
+    good: int
+    bad: int
+    left: float
+    width: float
+    good_height: float
+    bad_height: float
+
+    @property
+    def rate(self) -> str:
+        """The share of success, in percent; empty: there was nothing."""
+        return percent(self.good, self.bad)
+
+
+class Drawn(NamedTuple):
+    """A chart with its figures.
+
+    Attributes:
+        chart: What it counts.
+        days: From the oldest to today.
+        good, bad: All together.
+        top: What the highest line stands for.
+    """
+
+    chart: Chart
+    days: tuple[Day, ...]
+    good: int
+    bad: int
+    top: int
+
+    @property
+    def rate(self) -> str:
+        """As of `Day`, of all days together."""
+        return percent(self.good, self.bad)
+
+
+def percent(good: int, bad: int) -> str:
+    """The share of success. Never rounded up to all, nor down to nothing."""
+    both = good + bad
+    if not both:
+        return ""
+    if good in (0, both):
+        return "100 %" if good else "0 %"
+    return f"{min(max(100 * good / both, 0.1), 99.9):.1f} %"
+
+
+def draw(counts: Iterable[EventCount], today: date, days: int) -> tuple[Drawn, ...]:
+    """The charts of the last `days` days, today included."""
+    by_day = {(count.day, count.type): count.count for count in counts}
+    wanted = [today - timedelta(days=back) for back in reversed(range(days))]
+    return tuple(_drawn(chart, by_day, wanted) for chart in CHARTS)
+
+
+def _drawn(chart: Chart, by_day: dict[tuple[date, EventType], int], days: list[date]) -> Drawn:
+    def counted(day: date, kinds: tuple[EventType, ...]) -> int:
+        return sum(by_day.get((day, kind), 0) for kind in kinds)
+
+    figures = [(day, counted(day, chart.good), counted(day, chart.bad)) for day in days]
+    top = _round(max((good + bad for _, good, bad in figures), default=0))
+    slot = WIDTH / max(len(days), 1)
+    return Drawn(
+        chart,
+        tuple(
+            Day(
+                day,
+                good,
+                bad,
+                round(place * slot + slot * _GAP / 2, 2),
+                round(slot * (1 - _GAP), 2),
+                _height(good, top),
+                _height(bad, top),
+            )
+            for place, (day, good, bad) in enumerate(figures)
+        ),
+        sum(good for _, good, _ in figures),
+        sum(bad for _, _, bad in figures),
+        top,
+    )
+
+
+def _height(count: int, top: int) -> float:
+    return round(max(count / top * (HEIGHT - _LEAST), _LEAST), 2) if count else 0.0
+
+
+def _round(most: int) -> int:
+    """The next number that is good to read: 1, 2 or 5 with noughts, and at least 4, of which half and all are whole."""
+    step = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * step >= max(most, 4) and factor * step % 2 == 0:
+                return factor * step
+        step *= 10

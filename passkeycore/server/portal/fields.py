@@ -1,0 +1,232 @@
+"""The fields of the settings form: each is a key that an operator may change, as a text that people can edit.
+
+What is empty, or as the file says, is no change. A list that the file gives and the operator empties is one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from ...errors import ConfigurationError
+from . import rules_text
+
+RULES: Final = "rules"
+"""The field of all rules, which fills `rules_text.KEYS`."""
+
+_FAULT: Final = re.compile(r"[^:]*:(?P<line>[0-9]+): (?P<rest>.*)", re.DOTALL)
+_INDEX: Final = re.compile(r"\[([0-9]+)\]")
+_FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f:]{32,}")
+_LONGEST_NUMBER: Final = 9
+
+
+class Field(NamedTuple):
+    """One field.
+
+    Attributes:
+        key: Of the tenant's table.
+        label, hint: For people.
+        kind: One of `_KINDS`.
+        choices: Of a choice: value and label.
+    """
+
+    key: str
+    label: str
+    hint: str = ""
+    kind: str = "text"
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+class Group(NamedTuple):
+    """Fields under one heading."""
+
+    title: str
+    fields: tuple[Field, ...]
+
+
+GROUPS: Final = (
+    Group(
+        "Site",
+        (
+            Field("name", "Name", "What users know the site by."),
+            Field("hostname", "Hostname", "Where passkeys are used, such as shop.example.com."),
+            Field(
+                "rp_id",
+                "RP ID",
+                "What passkeys are bound to, for ever: with another one, all that exist are lost. By default the "
+                "hostname.",
+            ),
+            Field(
+                "origins",
+                "Origins",
+                "Pages that may use the passkeys, one on each line. By default https:// and the hostname.",
+                "lines",
+            ),
+            Field(
+                "related_origins", "Related origins", "Of other domains, one on each line; at most five names.", "lines"
+            ),
+            Field("max_passkeys_per_user", "Passkeys of one user", "1 to 10.", "number"),
+        ),
+    ),
+    Group(
+        "Apps",
+        (
+            Field(
+                "android_apps",
+                "Android apps",
+                "The package name on a line, and on the lines below it the SHA-256 fingerprints of its certificates.",
+                "apps",
+            ),
+            Field("ios_apps", "iOS apps", "App IDs such as ABCDE12345.com.example.shop, one on each line.", "lines"),
+        ),
+    ),
+    Group(
+        "Hosted pages",
+        (
+            Field(
+                "redirect_urls",
+                "Where users are sent back to",
+                "Web origins, and schemes of apps with their colon, one on each line.",
+                "lines",
+            ),
+            Field("frame_origins", "Pages that may frame ours", "Web origins, one on each line.", "lines"),
+            Field(
+                "cors_origins",
+                "Pages that may call the API",
+                "Web origins, one on each line, besides the origins above.",
+                "lines",
+            ),
+            Field(
+                "number_matching",
+                "Number matching",
+                "Whether a phone that approves asks for the number on the page.",
+                "truth",
+                (("true", "On"), ("false", "Off")),
+            ),
+        ),
+    ),
+    Group(
+        "Webhooks",
+        (
+            Field("webhook_url", "Webhook URL", "Where events are sent."),
+            Field(
+                "webhook_format",
+                "Format",
+                "",
+                "choice",
+                (("standard", "Standard Webhooks"), ("authsignal", "As Authsignal does")),
+            ),
+        ),
+    ),
+)
+"""All but the rules, which are a text of their own."""
+
+FIELDS: Final = tuple(field for group in GROUPS for field in group.fields)
+
+
+class _Kind(NamedTuple):
+    show: Callable[[Any], str]
+    read: Callable[[str], Any]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _show_apps(apps: list[Mapping[str, Any]]) -> str:
+    return "\n".join("\n".join([app["package_name"], *app["sha256_fingerprints"]]) for app in apps)
+
+
+def _read_apps(text: str) -> list[dict[str, Any]]:
+    apps: list[dict[str, Any]] = []
+    for line in _lines(text):
+        if _FINGERPRINT.fullmatch(line) and apps:
+            apps[-1]["sha256_fingerprints"].append(line)
+        else:
+            apps.append({"package_name": line, "sha256_fingerprints": []})
+    return apps
+
+
+def _read_number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else text
+
+
+def _show_truth(value: object) -> str:
+    return "true" if value else "false"
+
+
+def _read_truth(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text, text)
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "text": _Kind(str, str),
+    "choice": _Kind(str, str),
+    "lines": _Kind("\n".join, _lines),
+    "apps": _Kind(_show_apps, _read_apps),
+    "number": _Kind(str, _read_number),
+    "truth": _Kind(_show_truth, _read_truth),
+}
+
+
+def texts_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """The fields for a tenant's keys, JSON-ready; empty: the key is not given."""
+    texts = {field.key: _KINDS[field.kind].show(values[field.key]) for field in FIELDS if field.key in values}
+    return {field.key: texts.get(field.key, "") for field in FIELDS} | {RULES: rules_text.rules_text(values)}
+
+
+class Wrong(NamedTuple):
+    """What is wrong with a form.
+
+    Attributes:
+        field: Where; empty: nowhere in particular.
+        message: In words.
+        line: Of the rules, from 1; 0: it is not about them.
+    """
+
+    field: str
+    message: str
+    line: int = 0
+
+
+def changes_of(form: Mapping[str, str], of_file: Mapping[str, Any]) -> tuple[dict[str, Any], list[Wrong]]:
+    """What a form changes of what the file says, JSON-ready, and what is wrong with its rules, which are left out then.
+
+    Whether the other values go is judged by the configuration.
+
+    Args:
+        form: Fields by their keys.
+        of_file: The keys of the file.
+    """
+    given: dict[str, Any] = {}
+    for field in FIELDS:
+        text = form.get(field.key, "").strip()
+        if text:
+            given[field.key] = _KINDS[field.kind].read(text)
+        elif isinstance(of_file.get(field.key), list):
+            given[field.key] = []
+    wrong: list[Wrong] = []
+    try:
+        rules = rules_text.read_rules(form.get(RULES, ""))
+    except ConfigurationError as error:
+        wrong.append(wrong_of(error))
+    else:
+        emptied: dict[str, Any] = {key: {} for key in ("default", "actions") if key in of_file}
+        given |= emptied | rules
+    return {key: value for key, value in given.items() if key not in of_file or value != of_file[key]}, wrong
+
+
+def wrong_of(error: ConfigurationError) -> Wrong:
+    """An error of the configuration, at its field."""
+    found, path = _FAULT.fullmatch(error.message), error.path or ""
+    reason = (error.message if found is None else found["rest"]).removeprefix(f"{path}: ")
+    key = re.split(r"[.\[]", path, maxsplit=1)[0]
+    if key in rules_text.KEYS or error.message.startswith(f"{rules_text.NAME}:"):
+        line = int(found["line"]) if found is not None and error.message.startswith(f"{rules_text.NAME}:") else 0
+        place = [f"line {line}"] if line else []
+        return Wrong(RULES, ": ".join([*place, *([path] if path else []), reason]), line)
+    indexes = zip(("entry", "fingerprint"), _INDEX.findall(path), strict=False)
+    place = [", ".join(f"{word} {int(index) + 1}" for word, index in indexes)]
+    return Wrong(key if key in _KEYS else "", ": ".join([*filter(None, place), reason]))
+
+
+_KEYS: Final = frozenset(field.key for field in FIELDS)

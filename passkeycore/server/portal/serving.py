@@ -1,0 +1,371 @@
+"""What every page of the portal has in common: who may ask, what a form brings, how a page and an error are written.
+
+What belongs here: the judgement that stands before every handler. Whatever changes something has to come from a page of
+ours (Origin), from a session that is good, and with that session's own CSRF token.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from hmac import compare_digest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ...config.server import Limits
+from ...engine.passkeys.service import AsyncPasskeyService
+from ...errors import ConfigurationError, PasskeyError, TokenError
+from ...relying_party import RelyingParty
+from ...webauthn.encoding import encode_base64url
+from ..http import client_address, json_answer, note_tenant, read_body
+from ..limits import RateLimits
+from ..tenants import Tenant
+from .sessions import REALM, Session, is_ended, renewed, seal_session, stamp_of, unseal_session
+
+if TYPE_CHECKING:
+    from ...config.server import ServerSettings
+    from ..live import LiveTenants
+
+PATH: Final = "/portal"
+OPERATOR: Final = "operator"
+"""The only user of the realm of operators: whoever has the secret can register passkeys for it."""
+
+_HERE: Final = Path(__file__).parent
+_MOST_FIELDS: Final = 200  # of a form
+_MOST_PASSKEYS: Final = 10
+_ATTEMPTS: Final = Limits(per_address="10/minute")
+_ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_ENVIRONMENT.filters["base64url"] = encode_base64url
+_TYPES: Final = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
+
+
+class Portal:
+    """The portal of a server whose file has an operator secret.
+
+    Attributes:
+        tenants: What is looked after.
+        settings: Of the server.
+        secret: Opens it.
+        operators: Passkeys of the operator; None: where the server is reached, browsers know no passkeys.
+        attempts: How often somebody may try to sign in.
+    """
+
+    def __init__(self, tenants: "LiveTenants", settings: "ServerSettings", secret: bytes) -> None:
+        """Keeps what it is given."""
+        self.tenants = tenants
+        self.settings = settings
+        self.secret = secret
+        self.stamp = stamp_of(secret)
+        parts = urlsplit(settings.base_url)
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.path = parts.path + PATH
+        self.is_secure = parts.scheme == "https"
+        self.attempts = RateLimits(_ATTEMPTS, tenants.storage.redis)
+        self.operators = self._operators(parts.hostname or "")
+
+    def _operators(self, host: str) -> AsyncPasskeyService | None:
+        try:
+            rp = RelyingParty(id=host, name=f"passkeycore at {host}", origins=(self.origin,))
+        except ConfigurationError:  # an IP address
+            return None
+        storage = self.tenants.storage
+        return AsyncPasskeyService(
+            rp,
+            storage.repository,
+            ceremonies=storage.ceremonies,
+            realm=REALM,
+            max_passkeys_per_user=_MOST_PASSKEYS,
+            store_events=True,
+            now=self.tenants.now,
+        )
+
+    def cookie(self, name: str) -> str:
+        """What a cookie of the portal is called: such that browsers keep it for this host alone, where they can."""
+        return f"__Host-passkeycore-{name}" if self.is_secure else f"passkeycore-{name}"
+
+    def set_cookie(self, answer: Response, name: str, value: str, *, max_age_s: int | None = None) -> None:
+        """Gives the browser a cookie that no script reads and no other site sends; an empty value takes it away."""
+        answer.set_cookie(
+            self.cookie(name),
+            value,
+            max_age=max_age_s if value else 0,
+            path="/",
+            secure=self.is_secure,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def keep(self, answer: Response, session: Session) -> Response:
+        """`answer`, with which the browser gets the session."""
+        self.set_cookie(answer, "portal", seal_session(self.tenants.tokens, session, self.tenants.now()))
+        return answer
+
+    async def session_of(self, request: Request) -> Session | None:
+        """Who asks; None: nobody who has signed in, or not any more."""
+        text = request.cookies.get(self.cookie("portal"))
+        if not text:
+            return None
+        try:
+            session = unseal_session(self.tenants.tokens, text, self.tenants.now())
+        except TokenError:
+            return None
+        if not compare_digest(session.stamp, self.stamp):
+            return None
+        if await is_ended(self.tenants.storage.repository, session):
+            return None
+        if session.credential_id is not None:
+            passkeys = () if self.operators is None else await self.operators.list_passkeys(OPERATOR)
+            if session.credential_id not in {passkey.credential_id for passkey in passkeys}:
+                return None
+        return session
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that may be answered.
+
+    Attributes:
+        portal: Of which portal.
+        request: As it came.
+        session: Who asks; None: anybody, where anybody may.
+        found: The tenant that the path names; None: it names none.
+        body: Of a JSON request.
+        form: Of a form, the last value of each name, but for `several`.
+        several: All values of names that a form gave.
+    """
+
+    portal: Portal
+    request: Request
+    session: Session | None = None
+    found: Tenant | None = None
+    body: bytes = b""
+    form: Mapping[str, str] = {}
+    several: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant that the path names."""
+        if self.found is None:
+            raise HTTPException(404)
+        return self.found
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """What the address says."""
+        return self.request.query_params
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return client_address(self.request, self.portal.settings.trusted_proxies)
+
+    def to(self, page: str, **query: str) -> Response:
+        """Sends the browser to a page of the portal's, which it then gets."""
+        return _sent_to(self.link(page, **query))
+
+    def link(self, page: str, **query: str) -> str:
+        """The path of a page: of the tenant's, where one is named; ``/`` at its beginning: of the portal itself."""
+        place = f"{PATH}{page}" if page.startswith("/") or self.found is None else f"{self.place}{page and '/'}{page}"
+        base = self.portal.path.removesuffix(PATH) + place
+        return f"{base}?{urlencode(query)}" if query else base
+
+    @property
+    def place(self) -> str:
+        """Where the tenant's pages are, below the server's own path."""
+        return f"{PATH}/tenants/{self.tenant.tenant_id}"
+
+    def page(self, template: str, *, status: int = 200, **members: Any) -> Response:
+        """A page of the portal's."""
+        tenant = self.found
+        return written(
+            self.portal.path,
+            template,
+            status=status,
+            session=self.session,
+            tenant=None if tenant is None else tenant.settings,
+            tenant_ids=() if self.session is None else self.portal.tenants.tenant_ids,
+            link=self.link,
+            **members,
+        )
+
+
+Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
+
+
+class Row(NamedTuple):
+    """What can be asked for.
+
+    Attributes:
+        method: ``GET`` shows, ``POST`` changes.
+        path: Below the portal.
+        handler: Answers, once it may be answered.
+        who: ``operator``: somebody with a session. ``anybody``: to become that.
+        sends: What a POST brings.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    who: Literal["operator", "anybody"] = "operator"
+    sends: Literal["form", "json"] = "form"
+
+
+def route(portal: Portal, row: Row) -> Route:
+    """The route of a row."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await _answer(portal, row, request)
+        except (PasskeyError, HTTPException) as error:
+            if row.sends == "json":
+                return _refused_json(error)
+            return refused(error, portal.path)
+
+    return Route(PATH + row.path, endpoint, methods=[row.method])
+
+
+def refused(error: Exception, path: str = PATH) -> Response:
+    """An error as a page for the operator.
+
+    Args:
+        error: What it is.
+        path: Where the portal is, and its style.
+    """
+    status, message, headers = _told(error)
+    answer = written(
+        path, "wrong.html", status=status, session=None, tenant=None, tenant_ids=(), link=None, message=message
+    )
+    answer.headers.update(headers)
+    return answer
+
+
+def written(path: str, template: str, *, status: int = 200, **members: Any) -> Response:
+    """A page that nobody stores, frames, or gives scripts of their own to."""
+    nonce = secrets.token_urlsafe(16)
+    text = _ENVIRONMENT.get_template(template).render(path=path, nonce=nonce, **members)
+    answer = Response(text, status, media_type="text/html")
+    answer.headers.update(
+        {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": (
+                f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; "
+                "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+                "require-trusted-types-for 'script'; trusted-types 'none'"
+            ),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
+            # With no-referrer, browsers send forms with the Origin "null", which cannot be told from a foreign one.
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        }
+    )
+    return answer
+
+
+def _sent_to(address: str) -> Response:
+    return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+
+
+async def _answer(portal: Portal, row: Row, request: Request) -> Response:
+    changes = row.method == "POST"
+    if changes and request.headers.get("origin") != portal.origin:
+        raise HTTPException(403, "This request comes from another site. Nothing was changed.")
+    session = await portal.session_of(request)
+    if row.who == "operator" and session is None:
+        if not changes:
+            return _sent_to(f"{portal.path}/sign-in")
+        raise HTTPException(401, "Your session has ended. Nothing was changed. Please sign in again.")
+    asked = Asked(portal=portal, request=request, session=session, found=await _tenant(portal, request))
+    if changes:
+        asked = await _read(asked, row)
+    answer = await row.handler(asked)
+    fresh = None if session is None else renewed(session, portal.tenants.now())
+    if fresh is not None and "set-cookie" not in answer.headers:
+        portal.keep(answer, fresh)
+    return answer
+
+
+async def _tenant(portal: Portal, request: Request) -> Tenant | None:
+    tenant_id = request.path_params.get("tenant_id")
+    if tenant_id is None:
+        return None
+    tenant = await portal.tenants.by_id(tenant_id)
+    if tenant is None:
+        raise HTTPException(404, "There is no such tenant.")
+    note_tenant(request, tenant.tenant_id)
+    return tenant
+
+
+async def _read(asked: Asked, row: Row) -> Asked:
+    """The request with what it brings, once it has shown the CSRF token of its session.
+
+    Raises:
+        HTTPException: 400, 403, 408, 413, 415.
+    """
+    request = asked.request
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPES[row.sends]:
+        raise HTTPException(415, "This is not what a page of the portal sends.")
+    body = await read_body(request)
+    several: dict[str, tuple[str, ...]] = {}
+    if row.sends == "form":
+        try:
+            pairs = parse_qsl(
+                body.decode("ascii"),
+                keep_blank_values=True,
+                strict_parsing=bool(body),
+                errors="strict",
+                max_num_fields=_MOST_FIELDS,
+            )
+        except ValueError:
+            raise HTTPException(400, "The form cannot be read.") from None
+        for name, value in pairs:
+            several[name] = (*several.get(name, ()), value)
+    form = {name: values[-1] for name, values in several.items()}
+    if row.who == "operator" and asked.session is not None:
+        shown = form.get("csrf", "") if row.sends == "form" else request.headers.get("x-csrf-token", "")
+        if not compare_digest(shown.encode(), asked.session.csrf.encode()):
+            raise HTTPException(403, "The form does not belong to your session. Nothing was changed.")
+    return msgspec.structs.replace(asked, body=body, form=form, several=several)
+
+
+# Where the public message says less than the operator, who can do something about it, may know.
+_SENTENCES: Final[Mapping[str, str]] = {
+    "conflict": "Somebody else changed this at the same time. Please look again.",
+    "no_credential": "It is not there any more. Somebody may have removed it.",
+    "user_not_found": "There is no such user any more.",
+    "name_invalid": "Please choose a name of 1 to 64 visible characters.",
+    "user_id_invalid": "There can be no user with this id.",
+    "cursor_invalid": "This page of the list is not there.",
+}
+_STATUSES: Final[Mapping[str, int]] = {"no_credential": 404, "user_not_found": 404, "token_invalid": 401}
+_HTTP: Final[Mapping[int, str]] = {
+    404: "There is no such page.",
+    405: "There is no such page.",
+    429: "Too many attempts. Please wait a minute and try again.",
+}
+
+
+def _told(error: Exception) -> tuple[int, str, Mapping[str, str]]:
+    if isinstance(error, PasskeyError):
+        code = error.code.value
+        return _STATUSES.get(code, error.http_status), _SENTENCES.get(code, error.public_message), {}
+    if isinstance(error, HTTPException):
+        by_starlette = error.detail in ("Not Found", "Method Not Allowed")
+        message = _HTTP.get(error.status_code) if by_starlette or error.status_code == 429 else None
+        return error.status_code, message or error.detail, error.headers or {}
+    return 500, "Something went wrong on the server. Please try again.", {}
+
+
+def _refused_json(error: Exception) -> Response:
+    status, message, headers = _told(error)
+    code = error.code.value if isinstance(error, PasskeyError) else str(status)
+    answer = json_answer({"error": {"code": code, "message": message}}, status)
+    answer.headers.update(headers)
+    return answer

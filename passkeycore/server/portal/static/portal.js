@@ -1,0 +1,83 @@
+// The portal's only script: passkeys of the operator, and a button that copies. Everything else is a plain form.
+
+const { csrf, portal } = document.body.dataset;
+const element = (id) => document.getElementById(id);
+
+const SENTENCES = {
+  InvalidStateError: "This device has a passkey for the portal already.",
+  NotAllowedError: "The request was cancelled, or it took too long.",
+  NotSupportedError: "This device cannot make the kind of passkey that is needed here.",
+  SecurityError: "Passkeys do not work at the address of this page.",
+};
+
+class Refusal extends Error {}
+
+async function post(path, members = {}) {
+  let response, answer;
+  try {
+    response = await fetch(portal + path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...(csrf ? { "X-CSRF-Token": csrf } : {}) },
+      body: JSON.stringify(members),
+      cache: "no-store",
+    });
+    answer = await response.json();
+  } catch {
+    throw new Refusal("The server does not answer. Please check your connection.");
+  }
+  if (!response.ok) throw new Refusal(answer.error.message);
+  return answer;
+}
+
+const WORK = {
+  async use() {
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(await post("/sign-in/passkey/start"));
+    const credential = await navigator.credentials.get({ publicKey });
+    return post("/sign-in/passkey/finish", credential.toJSON());
+  },
+  async create() {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(await post("/access/passkey/start"));
+    const credential = await navigator.credentials.create({ publicKey });
+    return post("/access/passkey/finish", credential.toJSON());
+  },
+};
+
+const supported =
+  "PublicKeyCredential" in window &&
+  ["parseCreationOptionsFromJSON", "parseRequestOptionsFromJSON"].every((name) => name in PublicKeyCredential);
+
+let busy = false;
+
+for (const button of supported ? document.querySelectorAll("[data-passkey]") : []) {
+  for (const shown of [button, element("with-passkey"), element("or")]) if (shown) shown.hidden = false;
+  button.addEventListener("click", async () => {
+    if (busy) return;
+    busy = true;
+    element("alert").textContent = "";
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const { next } = await WORK[button.dataset.passkey]();
+      location.assign(next);
+    } catch (error) {
+      element("alert").textContent =
+        error instanceof Refusal ? error.message : (SENTENCES[error.name] ?? "Something went wrong. Please try again.");
+    } finally {
+      busy = false;
+      button.removeAttribute("aria-disabled");
+    }
+  });
+}
+
+for (const button of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const field = element(button.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      element("status").textContent = "Copied.";
+    } catch {
+      element("status").textContent = "Please copy it by hand: it is selected.";
+    }
+  });
+}

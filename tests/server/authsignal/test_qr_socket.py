@@ -1,0 +1,153 @@
+"""QR codes over a WebSocket, against a server on a port: what a browser offers, gets, and is refused."""
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from .kit import OWN, Api, Json, refused, signed
+
+SHOP = "https://shop.example.com"
+PROTOCOL = "authsignal-ws"
+
+
+@pytest.fixture
+def url(api: Api) -> Iterator[str]:
+    """Where the SDK connects to, of ``{base}/v1``: ``/ws-v1-challenge``."""
+    with api.kit.live(api.app) as base:
+        yield base.replace("http", "ws") + "/ws-v1-challenge"
+
+
+@contextmanager
+def opened(url: str, *protocols: str, origin: str | None = SHOP) -> Generator[ClientConnection]:
+    offered = [Subprotocol(protocol) for protocol in protocols]
+    with connect(url, subprotocols=offered, origin=origin) as socket:  # type: ignore[arg-type]
+        assert socket.subprotocol == PROTOCOL
+        yield socket
+
+
+def created(socket: ClientConnection, **data: Any) -> Json:
+    """The data of a new challenge."""
+    socket.send(json.dumps({"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE", **data}}))
+    message = json.loads(socket.recv(timeout=5))
+    assert message["type"] == "CHALLENGE_CREATED"
+    assert message["data"].keys() == {"challengeId", "challengeType", "expiresAt", "state"}
+    assert (message["data"]["challengeType"], message["data"]["state"]) == ("QR_CODE", "unclaimed")
+    result: Json = message["data"]
+    return result
+
+
+def change(socket: ClientConnection) -> Json:
+    """The data of the next change."""
+    message = json.loads(socket.recv(timeout=5))
+    assert message["type"] == "STATE_CHANGE"
+    data: Json = message["data"]
+    return data
+
+
+@pytest.mark.parametrize("with_token", [True, False])
+def test_a_browser_is_told_of_the_scan_and_of_the_approval(api: Api, url: str, with_token: bool) -> None:
+    device, tracked = api.new_device(kind="qr-code"), api.track()
+    named = f"x.authsignal.token.{tracked['token']}" if with_token else "x.authsignal.tenant.shop"
+    with opened(url, PROTOCOL, named) as socket:
+        id = created(socket, actionCode="transfer", custom={"amount": 5})["challengeId"]
+        claimed = api.post(f"{OWN}/qr-code/challenge/claim", signed(device, id))
+        assert claimed["actionCode"] == "transfer"
+        assert change(socket) == {"challengeId": id, "state": "claimed"}
+        api.post(f"{OWN}/qr-code/challenge", {**signed(device, id), "approved": True})
+        approved = change(socket)
+        assert approved["state"] == "approved"
+        proof = api.validate(approved["accessToken"], userId="ada", action="transfer")
+        assert proof["isValid"] is True
+        assert (proof["idempotencyKey"] == tracked["idempotencyKey"]) is with_token
+
+
+def test_a_browser_is_told_of_a_rejection_and_may_ask_again(api: Api, url: str) -> None:
+    device = api.new_device(kind="qr-code")
+    with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        id = created(socket)["challengeId"]
+        api.post(f"{OWN}/qr-code/challenge/claim", signed(device, id))
+        api.post(f"{OWN}/qr-code/challenge", {**signed(device, id), "approved": False})
+        seen = [change(socket)["state"]]
+        if seen == ["claimed"]:  # both may have happened between two looks
+            seen.append(change(socket)["state"])
+        assert seen[-1] == "rejected"
+        assert created(socket)["challengeId"] != id
+
+
+def test_the_challenge_before_is_given_up_when_another_is_asked_for(api: Api, url: str) -> None:
+    device = api.new_device(kind="qr-code")
+    with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        first, second = created(socket)["challengeId"], created(socket)["challengeId"]
+        api.post(f"{OWN}/qr-code/challenge/claim", signed(device, first))
+        api.post(f"{OWN}/qr-code/challenge/claim", signed(device, second))
+        assert change(socket) == {"challengeId": second, "state": "claimed"}
+
+
+@pytest.mark.parametrize(
+    "protocols",
+    [
+        [PROTOCOL],
+        ["x.authsignal.tenant.shop"],
+        [PROTOCOL, "x.authsignal.tenant.nobody"],
+        [PROTOCOL, "x.authsignal.tenant."],
+        [PROTOCOL, "x.authsignal.token.x"],
+        [PROTOCOL, "x.authsignal.tenant.shop", "x.authsignal.tenant.bank"],
+    ],
+)
+def test_who_is_nobody_is_refused_before_anything_is_said(url: str, protocols: list[str]) -> None:
+    with pytest.raises(InvalidStatus) as caught, opened(url, *protocols):
+        pass
+    assert caught.value.response.status_code == 403
+
+
+def test_a_token_that_is_too_old_is_refused(api: Api, url: str) -> None:
+    token = api.track()["token"]
+    api.kit.clock.pass_(601)
+    with pytest.raises(InvalidStatus), opened(url, PROTOCOL, f"x.authsignal.token.{token}"):
+        pass
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://bank.example.com", "null"])
+def test_a_foreign_page_is_refused(url: str, origin: str) -> None:
+    with pytest.raises(InvalidStatus), opened(url, PROTOCOL, "x.authsignal.tenant.shop", origin=origin):
+        pass
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "x",
+        "{}",
+        "[]",
+        '{"type": "CREATE_CHALLENGE"}',
+        '{"type": "CREATE_CHALLENGE", "data": {"challengeType": "PUSH"}}',
+        '{"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE", "actionCode": "a b"}}',
+        '{"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE", "custom": {"a": []}}}',
+        '{"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE", "x": "' + "x" * 20_000 + '"}}',
+        b"\x00\x01",
+    ],
+)
+def test_what_is_no_question_ends_the_socket(url: str, message: str | bytes) -> None:
+    with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        socket.send(message)
+        with pytest.raises(ConnectionClosed) as caught:
+            socket.recv(timeout=5)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+
+
+def test_a_token_whose_action_is_over_asks_for_nothing(api: Api, url: str) -> None:
+    client = api.new_passkey()
+    token = api.track()["token"]
+    api.sign_in(client, token=token)
+    with opened(url, PROTOCOL, f"x.authsignal.token.{token}") as socket:
+        socket.send(json.dumps({"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE"}}))
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=5)
+    refused(api.client("POST", "/client/challenge/qr-code", {}, token=token), "invalid_request")

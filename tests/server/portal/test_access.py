@@ -1,0 +1,295 @@
+"""Who gets into the portal, for how long, and what every page and form asks before it answers."""
+
+import logging
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+from passkeycore.config.server import parse_server
+from passkeycore.engine.records import EventType
+from passkeycore.server import portal
+from passkeycore.server.portal.serving import Row
+from passkeycore.testing import SoftwareAuthenticator, VirtualClient
+from tests.server.kit import OPERATOR_SECRET, TenantKit, file_text
+
+from .kit import Operator, application, portal_kit
+
+GUARDED = [row for row in portal.ROWS if row.who == "operator"]
+FORMS = [row for row in GUARDED if row.method == "POST"]
+
+
+def place(row: Row) -> str:
+    return row.path.replace("{tenant_id}", "shop")
+
+
+def ask(who: Operator, row: Row, csrf: str | None = None, origin: str | None = None) -> int:
+    """The status of an empty request of this row, with the CSRF token and from the origin that are given."""
+    headers = {"Origin": origin or who.origin}
+    if row.method == "GET":
+        return who.http.get(f"/portal{place(row)}").status_code
+    if row.sends == "json":
+        headers |= {} if csrf is None else {"X-CSRF-Token": csrf}
+        return who.http.post(f"/portal{place(row)}", json={}, headers=headers).status_code
+    form = {} if csrf is None else {"csrf": csrf}
+    return who.http.post(f"/portal{place(row)}", data={"x": "", **form}, headers=headers).status_code
+
+
+@pytest.mark.parametrize("row", GUARDED, ids=lambda row: f"{row.method} {row.path}")
+def test_nobody_without_a_session_gets_in(visitor: Operator, row: Row) -> None:
+    assert ask(visitor, row) == (303 if row.method == "GET" else 401)
+    assert row.method == "POST" or visitor.get(place(row)).headers["location"] == "/portal/sign-in"
+
+
+@pytest.mark.parametrize("row", GUARDED, ids=lambda row: f"{row.method} {row.path}")
+def test_nobody_with_an_idle_session_gets_in(operator: Operator, row: Row) -> None:
+    csrf = operator.csrf()
+    operator.kit.clock.pass_(30 * 60)
+    assert ask(operator, row, csrf) in (303, 401)
+    assert row.method == "POST" or operator.get(place(row)).headers["location"] == "/portal/sign-in"
+
+
+@pytest.mark.parametrize("row", FORMS, ids=lambda row: row.path)
+def test_a_form_needs_the_token_of_its_session_and_our_own_origin(operator: Operator, row: Row) -> None:
+    csrf = operator.csrf()
+    stranger = Operator(operator.kit, application(operator.kit), "192.0.2.2")
+    stranger.sign_in()
+    assert ask(operator, row) == 403
+    assert ask(operator, row, "x") == 403
+    assert ask(operator, row, "ü") in (403, 400) if row.sends == "form" else True
+    assert ask(operator, row, stranger.csrf()) == 403
+    for origin in ("https://evil.example", "null", "https://auth.example.com.evil.example", "http://auth.example.com"):
+        assert ask(operator, row, csrf, origin) == 403
+    assert operator.get("/").status_code == 200
+    assert ask(operator, row, csrf) not in (401, 403)
+
+
+def test_a_form_without_any_origin_is_refused(operator: Operator) -> None:
+    csrf = operator.csrf()
+    assert operator.post("/sign-out", {"csrf": csrf}, Origin=None).status_code == 403
+    assert operator.get("/").status_code == 200
+
+
+def test_the_secret_signs_in_and_nothing_else_does(visitor: Operator, caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong secret, one that is cut off, an empty one: refused, in the log, and in no answer or line."""
+    for wrong in ("", OPERATOR_SECRET[:-1], OPERATOR_SECRET + "x", "wrong ü secret"):
+        answer = visitor.sign_in(wrong)
+        assert answer.status_code == 403
+        assert visitor.cookie() is None
+        assert not wrong or wrong not in answer.text
+    assert "refused by secret from 192.0.2.1" in caplog.text
+    assert visitor.sign_in().headers["location"] == "/portal/"
+    assert "signed in by secret from 192.0.2.1" in caplog.text
+    assert OPERATOR_SECRET not in caplog.text
+    assert OPERATOR_SECRET[:-1] not in caplog.text
+    assert visitor.get("/").status_code == 200
+    assert all(record.levelno >= logging.WARNING for record in caplog.records if "portal:" in record.message)
+
+
+def test_signing_in_from_another_site_is_refused(visitor: Operator) -> None:
+    answer = visitor.post("/sign-in", {"secret": OPERATOR_SECRET}, Origin="https://evil.example")
+    assert answer.status_code == 403
+    assert visitor.cookie() is None
+
+
+def test_attempts_are_limited_for_each_address(visitor: Operator, kit: TenantKit) -> None:
+    """Ten a minute; the right secret does not get through either, and another address is not concerned."""
+    for _ in range(10):
+        assert visitor.sign_in("x" * 32).status_code == 403
+    refused = visitor.sign_in()
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert "Too many attempts" in refused.text
+    assert Operator(kit, visitor.app, "198.51.100.7").sign_in().status_code == 303
+
+
+def test_the_cookie_is_for_this_host_alone_and_for_no_script(visitor: Operator) -> None:
+    cookie = visitor.sign_in().headers["set-cookie"]
+    assert cookie.startswith("__Host-passkeycore-portal=")
+    assert {part.strip().lower() for part in cookie.split(";")[1:]} == {
+        "httponly",
+        "path=/",
+        "samesite=strict",
+        "secure",
+    }
+
+
+def test_a_session_goes_on_while_it_is_used_but_for_eight_hours_at_most(operator: Operator) -> None:
+    for _ in range(8 * 60 // 20 - 1):
+        operator.kit.clock.pass_(20 * 60)
+        assert operator.get("/").status_code == 200
+    operator.kit.clock.pass_(20 * 60)
+    assert operator.get("/").status_code == 303
+
+
+def test_every_process_knows_a_session_and_that_it_was_ended(operator: Operator) -> None:
+    """The copy of a cookie is good for nothing after its session was ended, in another process too."""
+    other = Operator(operator.kit, application(operator.kit))
+    cookie = operator.cookie()
+    assert cookie is not None
+    other.http.http.cookies.set("__Host-passkeycore-portal", cookie, domain="auth.example.com", path="/")
+    assert other.get("/").status_code == 200
+    answer = operator.send("/sign-out")
+    assert answer.headers["location"] == "/portal/sign-in?done=signed-out"
+    assert operator.cookie() is None
+    assert other.get("/").status_code == 303
+    operator.sign_in()
+    assert operator.get("/").status_code == 200
+
+
+def test_sessions_that_have_ended_by_themselves_are_forgotten(operator: Operator, kit: TenantKit) -> None:
+    """What is kept of sessions that were ended does not grow for ever."""
+    operator.send("/sign-out")
+    kit.clock.pass_(8 * 3600 + 1)
+    operator.sign_in()
+    operator.send("/sign-out")
+    stored = kit.run(kit.storage.repository.find_overrides("passkeycore/operators"))
+    assert stored is not None
+    assert stored.values.count(b": ") == 2
+
+
+def test_another_secret_in_the_file_ends_all_sessions(operator: Operator, kit: TenantKit, tmp_path: Path) -> None:
+    text = file_text("sqlite://").replace(OPERATOR_SECRET, "another secret of the operator, 32 bytes")
+    changed = parse_server(text, name="passkeycore.toml", format="toml")
+    kit.settings = changed
+    other = Operator(kit, application(kit))
+    cookie = operator.cookie()
+    assert cookie is not None
+    other.http.http.cookies.set("__Host-passkeycore-portal", cookie, domain="auth.example.com", path="/")
+    assert other.get("/").status_code == 303
+    assert operator.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("cookie", ["x", "a.b.c", "é", "x" * 9000])
+def test_a_cookie_that_is_none_of_ours_is_no_session(visitor: Operator, cookie: str) -> None:
+    header = f"__Host-passkeycore-portal={cookie}".encode("latin-1")
+    answer = visitor.http.get("/portal/", headers=[(b"cookie", header)])
+    assert answer.status_code == 303
+
+
+def test_without_an_operator_secret_there_is_no_portal(kit: TenantKit) -> None:
+    text = "\n".join(line for line in file_text("sqlite://").splitlines() if not line.startswith("operator_secret"))
+    assert portal.routes(kit.tenants, parse_server(text, name="x.toml", format="toml")) == []
+
+
+def test_no_tenant_can_be_called_as_the_realm_of_operators() -> None:
+    """Else its users, whom its own servers sign up, would be operators."""
+    text = file_text("sqlite://").replace("[tenants.bank]", '[tenants."passkeycore/operators"]')
+    with pytest.raises(Exception, match="a tenant's name"):
+        parse_server(text, name="x.toml", format="toml")
+
+
+@pytest.mark.parametrize("path", ["", "/", "/sign-in", "/access", "/tenants/shop", "/tenants/shop/settings"])
+def test_pages_are_not_stored_not_framed_and_run_no_script_but_ours(operator: Operator, path: str) -> None:
+    answer = operator.get(path)
+    parts = [part.strip().partition(" ") for part in answer.headers["content-security-policy"].split(";")]
+    policy = {name: value for name, _, value in parts}
+    assert answer.headers["cache-control"] == "no-store"
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["base-uri"] == "'none'"
+    if answer.status_code == 200:
+        assert policy["script-src"].startswith("'nonce-")
+        assert operator.get(path).headers["content-security-policy"] != answer.headers["content-security-policy"]
+
+
+def test_wrong_bodies_are_refused_as_pages(operator: Operator) -> None:
+    """Another type, what is no form, too much of it: an answer of the 400s, never of the 500s."""
+    bodies = {
+        415: ("text/plain", b"csrf=x"),
+        400: ("application/x-www-form-urlencoded", b"%ff=%ff&x"),
+        413: ("application/x-www-form-urlencoded", b"x=" + b"y" * 70_000),
+    }
+    for status, (kind, body) in bodies.items():
+        headers = {"Origin": operator.origin, "Content-Type": kind}
+        answer = operator.http.post("/portal/sign-out", content=body, headers=headers)
+        assert answer.status_code == status
+        assert "That did not work" in answer.text
+    many = "&".join(f"x{number}=" for number in range(201)).encode()
+    headers = {"Origin": operator.origin, "Content-Type": "application/x-www-form-urlencoded"}
+    assert operator.http.post("/portal/sign-out", content=many, headers=headers).status_code == 400
+    assert len(parse_qsl(many.decode(), keep_blank_values=True)) == 201
+
+
+class TestPasskeys:
+    """The operator's own passkeys: of the server's host, in a realm of their own."""
+
+    def client(self, seed: str = "laptop") -> VirtualClient:
+        return VirtualClient(SoftwareAuthenticator(seed), "https://auth.example.com")
+
+    def add(self, operator: Operator, client: VirtualClient) -> None:
+        token = {"X-CSRF-Token": operator.csrf()}
+        options = operator.json("/access/passkey/start", **token).json()
+        assert options["rp"]["id"] == "auth.example.com"
+        answer = operator.json("/access/passkey/finish", client.create(options), **token)
+        assert answer.json() == {"next": "/portal/access?done=added"}
+
+    def test_one_that_was_added_signs_in(self, operator: Operator, kit: TenantKit) -> None:
+        client = self.client()
+        self.add(operator, client)
+        other = Operator(kit, application(kit), "192.0.2.9")
+        options = other.json("/sign-in/passkey/start").json()
+        assert "allowCredentials" not in options or options["allowCredentials"] == []
+        answer = other.json("/sign-in/passkey/finish", client.get(options))
+        assert answer.status_code == 200, answer.text
+        assert other.get(answer.json()["next"].removeprefix("/portal")).status_code == 200
+        assert kit.run(kit.tenant().passkeys.list_passkeys("operator")) == ()
+
+    def test_once_it_is_removed_its_sessions_have_ended(self, operator: Operator, kit: TenantKit) -> None:
+        client = self.client()
+        self.add(operator, client)
+        other = Operator(kit, application(kit), "192.0.2.9")
+        other.json("/sign-in/passkey/finish", client.get(other.json("/sign-in/passkey/start").json()))
+        assert other.get("/").status_code == 200
+        page = operator.get("/access").text
+        identity = page.partition('name="id" value="')[2].partition('"')[0]
+        assert operator.send("/access/remove", {"id": identity}).status_code == 303
+        assert other.get("/").status_code == 303
+        assert operator.get("/").status_code == 200
+        refused = other.json("/sign-in/passkey/finish", client.get(other.json("/sign-in/passkey/start").json()))
+        assert refused.status_code == 403
+
+    def test_a_tenants_user_is_no_operator(self, operator: Operator, kit: TenantKit) -> None:
+        """A passkey of a tenant's, even of a user called as the operator is, opens nothing."""
+        self.add(operator, self.client())
+        users = kit.virtual_client()
+        passkeys = kit.tenant().passkeys
+        start = kit.run(passkeys.start_registration(user_id="operator", user_name="o@example.com"))
+        kit.run(passkeys.finish_registration(users.create(start.to_dict()), user_id="operator"))
+        other = Operator(kit, application(kit), "192.0.2.9")
+        options = other.json("/sign-in/passkey/start").json()
+        options["rpId"] = "shop.example.com"
+        assert other.json("/sign-in/passkey/finish", users.get(options)).status_code == 403
+        assert other.cookie() is None
+
+    def test_another_browser_cannot_finish_a_sign_in(self, operator: Operator, kit: TenantKit) -> None:
+        client = self.client()
+        self.add(operator, client)
+        app = application(kit)
+        one, other = Operator(kit, app, "192.0.2.8"), Operator(kit, app, "192.0.2.9")
+        options = one.json("/sign-in/passkey/start").json()
+        other.json("/sign-in/passkey/start")
+        assert other.json("/sign-in/passkey/finish", client.get(options)).status_code == 403
+        nobody = Operator(kit, app, "192.0.2.10")
+        assert nobody.json("/sign-in/passkey/finish", client.get(options)).status_code == 403
+
+    def test_sign_ins_are_shown_to_the_operator(self, operator: Operator, kit: TenantKit) -> None:
+        assert "Operator secret" in operator.get("/access").text
+        realm = portal.Portal(kit.tenants, kit.settings, b"x" * 32).operators
+        assert realm is not None
+        events = kit.run(realm.list_events()).events
+        assert [event.type for event in events] == [EventType.AUTHENTICATION_SUCCEEDED]
+
+
+def test_the_portal_works_below_a_path_of_the_server(tmp_path: Path) -> None:
+    """Links and redirects keep the path of ``base_url``."""
+    with portal_kit(tmp_path) as (kit, _):
+        text = file_text("sqlite://").replace("https://auth.example.com", "https://example.org/auth")
+        kit.settings = parse_server(text, name="x.toml", format="toml")
+        operator = Operator(kit, application(kit))
+        operator.http.http.base_url = "https://example.org"
+        answer = operator.sign_in()
+        assert answer.headers["location"] == "/auth/portal/"
+        page = operator.get("/").text
+        assert 'href="/auth/portal/tenants/shop"' in page
+        assert 'href="/portal' not in page

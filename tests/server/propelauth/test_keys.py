@@ -1,0 +1,140 @@
+"""Who may run what: every command against every key that is not its own, always refused in the dialect's form."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+
+from passkeycore.server.keys import create_key, revoke_key, rotate_key
+from passkeycore.server.propelauth.commands import COMMANDS, NOT_SERVED
+from tests.server.kit import API_KEYS, INTEGRATION_KEYS, SIGN_IN_ONLY, TenantKit, tenant_kit
+
+from .backends import KEY, Http, Json, checked
+from .kit import World
+
+ALL: Final = [*COMMANDS, *sorted(NOT_SERVED), "Nothing"]
+DATA: Final[Json] = {
+    "userId": "ada",
+    "emailOrUsername": "ada",
+    "publicKey": {},
+    "credentialId": "AAAA",
+}
+"""Good members for any command."""
+NONE_OF_OURS: Final = {"type": "InvalidPrefix", "details": "An integration key begins with pki_"}
+
+
+def sent(http: Http, command: str, headers: Mapping[str, str | bytes]) -> Json:
+    """The error that a command is answered with."""
+    response = http.send({"command": command, "data": DATA}, headers)
+    assert response.status_code in (401, 403)
+    return checked(response).members
+
+
+class TestNobody:
+    """Whatever the command is."""
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Authorization": ""},
+            {"Authorization": "Bearer"},
+            {"Authorization": "Bearer  "},
+            {"Authorization": KEY},
+            {"Authorization": f"Basic {KEY}"},
+            {"X-Api-Key": KEY},
+        ],
+        ids=str,
+    )
+    def test_who_shows_no_key_is_told_so(self, http: Http, headers: dict[str, str]) -> None:
+        for command in ALL:
+            assert sent(http, command, headers) == {"type": "NoIntegrationKeyFoundInHeader"}
+
+    @pytest.mark.parametrize(
+        "key", ["x", KEY + "x", KEY[:-1], API_KEYS["shop"], "pks_0123456789abcdef_" + "A" * 43, "ÿ", "x" * 5_000]
+    )
+    def test_what_does_not_look_like_a_key_opens_nothing(self, http: Http, key: str) -> None:
+        for command in ALL:
+            assert sent(http, command, {"Authorization": f"Bearer {key}".encode()}) == NONE_OF_OURS
+
+    @pytest.mark.parametrize("key", ["pki_", "pki_0123456789abcdef_" + "A" * 43])
+    def test_what_only_looks_like_one_opens_nothing_either(self, http: Http, key: str) -> None:
+        for command in ALL:
+            assert sent(http, command, {"Authorization": f"Bearer {key}"}) == {"type": "IntegrationKeyNotFound"}
+
+
+def test_sessions_and_devices_are_for_no_key(http: Http) -> None:
+    for name in NOT_SERVED:
+        expected = {"type": "CommandNotAllowed", "details": {"command_name": name}}
+        assert sent(http, name, {"Authorization": f"Bearer {KEY}"}) == expected
+
+
+def test_seven_commands_and_ping_are_served_and_seventeen_are_known_besides() -> None:
+    assert len(COMMANDS) == 8
+    assert len(NOT_SERVED) == 17
+    assert not NOT_SERVED & COMMANDS.keys()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_key_runs_what_it_is_for_and_nothing_else(http: Http, command: str) -> None:
+    headers = {"Authorization": f"Bearer {SIGN_IN_ONLY}"}
+    if command in ("StartPasskeyAuthentication", "FinishPasskeyAuthentication"):
+        refusal = checked(http.send({"command": command, "data": DATA}, headers)).members
+        assert refusal["type"] != "CommandNotAllowed"
+    else:
+        assert sent(http, command, headers) == {
+            "type": "CommandNotAllowed",
+            "details": {"command_name": command},
+        }
+
+
+def test_a_key_that_may_not_do_it_changes_nothing(shop: World) -> None:
+    shop.new_passkey()
+    shop.backend.run("DeregisterAllPasskeysForUser", {"userId": "ada"}, key=SIGN_IN_ONLY)
+    assert len(shop.ids()) == 1
+
+
+def test_a_key_opens_its_own_tenant(shop: World) -> None:
+    shop.new_passkey()
+    listed = shop.backend.run("FetchAllPasskeysForUser", {"userId": "ada"}, key=INTEGRATION_KEYS["bank"])
+    assert listed.members == {"passkeys": []}
+    shop.backend.run("DeregisterAllPasskeysForUser", {"userId": "ada"}, key=INTEGRATION_KEYS["bank"])
+    assert len(shop.ids()) == 1
+
+
+class TestMadeKeys:
+    """Keys that the server made: stored as a digest, revoked, two at a time."""
+
+    @pytest.fixture
+    def ping(self, http: Http) -> Any:
+        """What Ping is answered with to a key."""
+        return lambda key: checked(http.send({"command": "Ping"}, {"Authorization": f"Bearer {key}"})).members
+
+    def test_each_opens_until_it_is_revoked(self, kit: TenantKit, ping: Any) -> None:
+        tenant, secrets = kit.tenant(), kit.settings.secrets
+        old = kit.run(create_key(tenant, secrets, "integration", "backend"))
+        new = kit.run(rotate_key(tenant, secrets, old.key.key_id))
+        assert ping(old.text).keys() == ping(new.text).keys() == {"timestamp"}
+        kit.run(revoke_key(tenant, old.key.key_id))
+        assert ping(old.text) == {"type": "IntegrationKeyNotFound"}
+        assert ping(new.text).keys() == {"timestamp"}
+
+    def test_one_of_another_kind_opens_nothing(self, kit: TenantKit, ping: Any) -> None:
+        made = kit.run(create_key(kit.tenant(), kit.settings.secrets, "api", "backend"))
+        assert ping(made.text) == NONE_OF_OURS
+
+    def test_it_runs_what_it_is_for(self, kit: TenantKit, http: Http) -> None:
+        made = kit.run(create_key(kit.tenant(), kit.settings.secrets, "integration", "list", ["Ping"]))
+        headers = {"Authorization": f"bearer {made.text}"}
+        assert checked(http.send({"command": "Ping"}, headers)).good
+        assert sent(http, "FetchAllPasskeysForUser", headers)["type"] == "CommandNotAllowed"
+
+
+def test_a_key_of_other_letters_is_read_as_utf_8(tmp_path: Any) -> None:
+    key = "schlüssel " * 4
+    more = f'integration_keys = [{{ key = "{key.strip()}" }}]'
+    shop_more = '[tenants.cafe]\nhostname = "cafe.example.com"\n' + more
+    with tenant_kit(tmp_path, shop_more=shop_more) as kit:
+        header = f"Bearer {key.strip()}".encode()
+        answer = Http(kit).client.post("/run-command", json={"command": "Ping"}, headers={b"Authorization": header})
+        assert checked(answer).good

@@ -1,0 +1,230 @@
+"""Tenants as they are now: what an operator changes is seen by every process within a second, and never breaks one."""
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passkeycore import ConfigurationError, ConflictError
+from passkeycore.config.server import parse_server
+from passkeycore.engine.actions.tracking import ClientInfo
+from passkeycore.engine.records import EventFilter, EventType
+from passkeycore.engine.tenancy.records import Overrides
+from passkeycore.server.live import LiveTenants
+from passkeycore.server.storage import Storage
+from tests.server.kit import TenantKit, file_text, tenant_kit
+
+ORIGINS = {"origins": ["https://shop.example.com", "https://www.shop.example.com"]}
+
+
+class Seconds:
+    """What a process measures with; it stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Process:
+    """Another process of the same server, which looks for changes once a second."""
+
+    def __init__(self, kit: TenantKit) -> None:
+        self.kit, self.seconds = kit, Seconds()
+        self.storage = Storage(kit.settings)
+        self.tenants = LiveTenants(kit.settings, self.storage, now=kit.clock, monotonic=self.seconds)
+
+    def origins(self) -> list[str]:
+        tenant = self.kit.run(self.tenants.by_id("shop"))
+        assert tenant is not None
+        assert tenant.passkeys.context.rp.origins == tenant.settings.config.origins
+        return list(tenant.settings.config.origins)
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[TenantKit]:
+    with tenant_kit(tmp_path) as kit:
+        yield kit
+
+
+@pytest.fixture
+def other(kit: TenantKit) -> Iterator[Process]:
+    process = Process(kit)
+    yield process
+    kit.run(process.storage.close())
+
+
+def change(kit: TenantKit, values: dict[str, Any], revision: int = 0) -> None:
+    kit.run(kit.tenants.change("shop", values, revision=revision))
+
+
+def store(kit: TenantKit, values: bytes, revision: int) -> None:
+    overrides = Overrides(values=values, updated_at=kit.clock.time, revision=revision, realm="shop")
+    assert kit.run(kit.storage.repository.replace_overrides(overrides, None))
+
+
+def test_a_change_reaches_another_process_within_a_second(kit: TenantKit, other: Process) -> None:
+    assert other.origins() == ["https://shop.example.com"]
+    change(kit, ORIGINS)
+    assert list(kit.tenant().settings.config.origins) == ORIGINS["origins"]
+    other.seconds.now += 0.9
+    assert other.origins() == ["https://shop.example.com"]
+    other.seconds.now += 0.1
+    assert other.origins() == ORIGINS["origins"]
+    change(kit, {}, revision=1)
+    other.seconds.now += 1
+    assert other.origins() == ["https://shop.example.com"]
+
+
+def test_a_new_process_serves_nobody_before_it_knows_the_changes(kit: TenantKit, other: Process) -> None:
+    change(kit, ORIGINS)
+    assert other.origins() == ORIGINS["origins"]
+
+
+def test_other_tenants_stay_as_they_are(kit: TenantKit) -> None:
+    before = kit.tenant("bank")
+    change(kit, ORIGINS)
+    assert kit.tenant("bank") is before
+
+
+@pytest.mark.parametrize("broken", [b"", b"[]", b'{"rp_id": "other.example"}', b'{"of_a_newer_release": 1}', b"\xff"])
+def test_changes_that_do_not_go_leave_the_tenant_as_it_was(
+    kit: TenantKit, other: Process, broken: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an upgrade, or when somebody edited the file: the last good settings stay, and it is logged once."""
+    change(kit, ORIGINS)
+    assert other.origins() == ORIGINS["origins"]
+    store(kit, broken, 2)
+    with caplog.at_level(logging.ERROR, "passkeycore.server"):
+        for _ in range(3):
+            other.seconds.now += 1
+            assert other.origins() == ORIGINS["origins"]
+    assert len(caplog.records) == 1
+    assert "shop" in caplog.records[0].getMessage()
+    store(kit, b"{}", 3)
+    other.seconds.now += 1
+    assert other.origins() == ["https://shop.example.com"]
+
+
+def test_a_new_process_with_broken_changes_serves_what_the_file_says(kit: TenantKit, other: Process) -> None:
+    store(kit, b'{"origins": ["https://elsewhere.example"]}', 1)
+    assert other.origins() == ["https://shop.example.com"]
+
+
+def test_what_does_not_go_is_not_stored(kit: TenantKit) -> None:
+    for values in ({"origins": ["https://elsewhere.example"]}, {"api_keys": ["x" * 32]}, {"secret": "x" * 32}):
+        with pytest.raises(ConfigurationError):
+            change(kit, values)
+    with pytest.raises(ConfigurationError):
+        kit.run(kit.tenants.change("nobody", {}, revision=0))
+    assert kit.run(kit.tenants.changes_of("shop")) is None
+    assert kit.run(kit.tenant().passkeys.list_events(EventFilter())).events == ()
+
+
+def test_who_has_not_seen_the_latest_changes_changes_nothing(kit: TenantKit, other: Process) -> None:
+    change(kit, ORIGINS)
+    with pytest.raises(ConflictError):
+        kit.run(other.tenants.change("shop", {"name": "Other"}, revision=0))
+    assert list(kit.tenant().settings.config.origins) == ORIGINS["origins"]
+    assert kit.tenant().settings.config.name == "Shop"
+
+
+def test_a_change_is_audited(kit: TenantKit) -> None:
+    change(kit, ORIGINS | {"name": "New"})
+    (event,) = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events
+    assert (event.type, event.details) == (EventType.SETTINGS_CHANGED, {"keys": "origins, name", "revision": "1"})
+    stored = kit.run(kit.tenants.changes_of("shop"))
+    assert stored is not None
+    assert (json.loads(stored.values), stored.revision) == (ORIGINS | {"name": "New"}, 1)
+
+
+def test_events_wait_for_their_delivery_from_when_a_tenant_wants_them(kit: TenantKit, other: Process) -> None:
+    """Without any webhook nothing is kept for one; the first change that names one starts it, in every process."""
+    kept = [kit.storage.repository.keeps_outbox]
+    change(kit, {"webhook_url": "https://shop.example.com/hook"})
+    kept += [kit.storage.repository.keeps_outbox, other.storage.repository.keeps_outbox]
+    other.origins()
+    assert [*kept, other.storage.repository.keeps_outbox] == [False, True, False, True]
+
+
+# --- Whose token ---
+
+
+def token_of(kit: TenantKit, tenant_id: str) -> str:
+    tracked = kit.run(kit.tenant(tenant_id).actions.track("ada", "sign-in", client=ClientInfo()))
+    assert tracked.token is not None
+    return tracked.token
+
+
+def test_a_token_names_its_tenant(kit: TenantKit) -> None:
+    """Also when it has expired: then the tenant's service says so."""
+    tokens = {tenant_id: token_of(kit, tenant_id) for tenant_id in ("shop", "bank")}
+    for age in (timedelta(0), timedelta(days=400)):
+        kit.clock.time += age
+        for tenant_id, token in tokens.items():
+            tenant = kit.run(kit.tenants.by_token(token))
+            assert tenant is not None
+            assert tenant.tenant_id == tenant_id
+
+
+def test_what_is_no_token_of_an_action_names_nobody(kit: TenantKit) -> None:
+    token = token_of(kit, "shop")
+    head, body, signature = token.split(".")
+    other = kit.tenants.tokens.issue(
+        "passkeycore/other", {"realm": "shop"}, expires_at=kit.clock.time + timedelta(1), now=kit.clock.time
+    )
+    nowhere = kit.tenants.tokens.issue(
+        "passkeycore/action", {"realm": "nobody"}, expires_at=kit.clock.time + timedelta(1), now=kit.clock.time
+    )
+    nobody = kit.tenants.tokens.issue(
+        "passkeycore/action", {}, expires_at=kit.clock.time + timedelta(1), now=kit.clock.time
+    )
+    later = kit.clock.time + timedelta(minutes=5)
+    future = kit.tenants.tokens.issue(
+        "passkeycore/action", {"realm": "shop"}, expires_at=later + timedelta(1), now=later
+    )
+    flipped = signature[:-2] + ("AA" if signature[-2:] != "AA" else "BB")
+    for wrong in (
+        future,
+        "",
+        "x",
+        other,
+        nowhere,
+        nobody,
+        f"{head}.{body}.{flipped}",
+        f"{head}.{body}.",
+        "\ud800",
+        "." * 9_000,
+    ):
+        assert kit.run(kit.tenants.by_token(wrong)) is None
+
+
+def test_a_tenants_origins_may_call_it(kit: TenantKit) -> None:
+    """Web origins of the configuration and of ``cors_origins``; for None those of all tenants."""
+    shop = {"https://shop.example.com", "https://www.shop.example"}
+    assert kit.run(kit.tenants.origins_of("shop")) == shop
+    assert kit.run(kit.tenants.origins_of("bank")) == {"https://bank.example.com"}
+    assert kit.run(kit.tenants.origins_of(None)) == shop | {"https://bank.example.com"}
+    assert kit.run(kit.tenants.origins_of("nobody")) == frozenset()
+    change(kit, {"origins": ["android:apk-key-hash:" + "A" * 43, "https://shop.example.com"], "cors_origins": []})
+    assert kit.run(kit.tenants.origins_of("shop")) == {"https://shop.example.com"}
+
+
+def test_ceremonies_wait_in_redis_where_there_is_one(tmp_path: Path, redis_url: str) -> None:
+    more = f'redis = "{redis_url}"'
+    with tenant_kit(tmp_path, more=more) as kit:
+        tenant, browser = kit.tenant(), kit.virtual_client()
+        start = kit.run(tenant.passkeys.start_registration(user_id="ada", user_name="Ada"))
+        kit.run(tenant.passkeys.finish_registration(browser.create(start.to_dict()), user_id="ada"))
+        assert kit.run(kit.storage.answers())
+
+
+def test_a_file_says_what_is_needed(tmp_path: Path) -> None:
+    """The kit's own file is a file as any."""
+    text = file_text(f"sqlite:///{tmp_path}/x.db")
+    assert set(parse_server(text, name="x", format="toml").tenants) == {"shop", "bank"}
