@@ -127,9 +127,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         if not self.origins:
             raise ConfigurationError("at least one origin is needed", path="origins")
         for name in ("related_origins", "top_origins"):
-            for origin in getattr(self, name):
-                if check_origin(origin) is None:
-                    raise ConfigurationError(f"{origin!a} is not a web origin", path=name)
+            _check_web(getattr(self, name), name)
         if not self.formats:
             raise ConfigurationError("at least one attestation format is needed", path="formats")
         _check_algorithms(self.algorithms, self.policy)
@@ -162,6 +160,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         extensions: RegistrationExtensions | Mapping[str, Any] | None = None,
         mediation: Literal["conditional"] | None = None,
         origins: Sequence[str] | None = None,
+        top_origins: Sequence[str] | None = None,
         timeout_ms: int | None = None,
         challenge: bytes | None = None,
         realm: str = "",
@@ -191,6 +190,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             extensions: Typed, or as ``AuthenticationExtensionsClientInputsJSON``.
             mediation: ``conditional`` creates without a dialog; user presence is then not demanded.
             origins: The origins that this one ceremony may come from, or None for the Relying Party's.
+            top_origins: The pages that may embed it, or None for the Relying Party's. Empty: it comes from no frame.
             timeout_ms: For the client and for the state, in milliseconds; None: 5 minutes, conditional 30.
             challenge: 16..128 bytes; None: 32 fresh random ones.
             realm, user_id, purpose, account_stamp, credential_name: Kept in the state as they are.
@@ -247,7 +247,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             mediation=mediation,
         )
         state = RegistrationState(
-            **self._begun(challenge, origins, now, expires_at),
+            **self._begun(challenge, origins, top_origins, now, expires_at),
             user_verification=user_verification,
             usage=None if preset is None else preset.usage,
             mediation=mediation,
@@ -280,6 +280,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         extensions: AuthenticationExtensions | Mapping[str, Any] | None = None,
         mediation: Literal["conditional"] | None = None,
         origins: Sequence[str] | None = None,
+        top_origins: Sequence[str] | None = None,
         timeout_ms: int | None = None,
         challenge: bytes | None = None,
         realm: str = "",
@@ -336,7 +337,7 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             mediation=mediation,
         )
         state = AuthenticationState(
-            **self._begun(challenge, origins, now, expires_at),
+            **self._begun(challenge, origins, top_origins, now, expires_at),
             user_verification=user_verification,
             usage=None if preset is None else preset.usage,
             mediation=mediation,
@@ -467,7 +468,12 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
         return verify_authentication(response, state, credential, now=_aware(now), policy=self.policy, trail=trail)
 
     def _begun(
-        self, challenge: bytes, origins: Sequence[str] | None, now: datetime, expires_at: datetime
+        self,
+        challenge: bytes,
+        origins: Sequence[str] | None,
+        top_origins: Sequence[str] | None,
+        now: datetime,
+        expires_at: datetime,
     ) -> dict[str, Any]:
         """What the states of both ceremonies have from here."""
         if origins is None:
@@ -477,15 +483,26 @@ class RelyingParty(msgspec.Struct, frozen=True, kw_only=True):
             if not several:
                 raise ConfigurationError("at least one origin is needed", path="origins")
             self._check_origins(several)
+        if top_origins is None:
+            around = tuple(self.top_origins)
+        else:
+            around = _several(top_origins, "top_origins")
+            _check_web(around, "top_origins")
         return {
             "challenge": challenge,
             "rp_id": self.id,
             "origins": several,
             "created_at": now,
             "expires_at": expires_at,
-            "allow_cross_origin": self.allow_cross_origin,
-            "top_origins": tuple(self.top_origins),
+            "allow_cross_origin": self.allow_cross_origin and (top_origins is None or around != ()),
+            "top_origins": around,
         }
+
+
+def _check_web(origins: Iterable[str], name: str) -> None:
+    for origin in origins:
+        if check_origin(origin) is None:
+            raise ConfigurationError(f"{origin!a} is not a web origin", path=name)
 
 
 def _check_begun(

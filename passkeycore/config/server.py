@@ -71,10 +71,11 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         tenant_id: What clients call it, and its realm: 1 to 64 of ``A-Z a-z 0-9 _ -``.
-        config: Relying party, apps and limits. `frame_origins` are among its `top_origins`.
+        config: Relying party, apps and limits.
         rules: How its actions are decided.
         redirect_urls: Where hosted pages may send the user: web origins, and app schemes with their colon.
-        frame_origins: Web origins that may frame hosted pages, and get their messages.
+        frame_origins: Web origins that may frame hosted pages, and get their messages; only of ceremonies that such a
+            page begins, they are top origins.
         cors_origins: Web origins whose scripts may call the client side, besides those of `config` that are such.
         webhook_url: Where events are sent; None: nowhere.
         webhook_format: How: ``standard`` or ``authsignal``.
@@ -278,8 +279,6 @@ _OWN: Final = ("redirect_urls", "frame_origins", "cors_origins", "webhook_url", 
 
 def _settings(tenant_id: str, place: Callable[[str], Node], fields: Mapping[str, Any], revision: int) -> TenantSettings:
     of_config = {name: value for name, value in fields.items() if name in Config.__struct_fields__}
-    framing = fields.get("frame_origins", ())
-    of_config["top_origins"] = tuple(dict.fromkeys((*fields.get("top_origins", ()), *framing)))
     config = Config(**resolve(place, of_config), realm=tenant_id)
     try:
         config.relying_party()

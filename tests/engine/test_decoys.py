@@ -109,6 +109,14 @@ class TestStart:
         beside = passkeys.start_authentication(user_id="b", preset=second_factor()).to_dict()["allowCredentials"]
         assert [b64url_decode(each["id"]) for each in beside] == [passkey.credential_id]
 
+    @pytest.mark.parametrize("user_id", EVERYBODY)
+    def test_who_may_learn_who_has_passkeys_asks_without(self, passkeys: Engine, user_id: str) -> None:
+        if user_id == "ada":
+            assert passkeys.start_authentication(user_id=user_id, decoys=False)
+            return
+        with refused("no_credential", passkeys):
+            passkeys.start_authentication(user_id=user_id, decoys=False)
+
     def test_decoys_are_made_for_everybody(self, passkeys: Engine) -> None:
         """Counted by the interpreter: the work that they are does not tell for whom they were needed."""
         for user_id in EVERYBODY:

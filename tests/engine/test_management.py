@@ -47,6 +47,28 @@ class TestList:
         assert both.find_user("nobody") is None
 
 
+class TestFind:
+    @pytest.mark.parametrize("form", AS)
+    def test_an_id_finds_its_passkey_and_whose_it_is(self, both: Engine, form: Any) -> None:
+        both.disable_user("eve")
+        (first, _) = both.list_passkeys("eve")
+        found = both.find_passkey(form(first.credential_id))
+        assert found == (first, both.find_user("eve"))
+
+    @pytest.mark.parametrize("credential_id", [b"unknown", b"", "dW5rbm93bg"])
+    def test_nobody_has_another(self, both: Engine, credential_id: Any) -> None:
+        assert both.find_passkey(credential_id) is None
+
+    def test_nor_anybody_of_another_realm(self, both: Engine, colour: Colour) -> None:
+        other = engine(colour, realm="other", memory=both.memory)
+        assert other.find_passkey(ids(both)[0]) is None
+
+    @pytest.mark.parametrize("text", ["x", "dW5rbm93bg==", "?"])
+    def test_what_is_no_id_is_refused(self, both: Engine, text: str) -> None:
+        with refused("base64url_invalid", both):
+            both.find_passkey(text)
+
+
 class TestRename:
     @pytest.mark.parametrize("form", AS)
     def test_it_changes_the_name_alone(self, both: Engine, form: Any) -> None:

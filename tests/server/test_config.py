@@ -95,7 +95,8 @@ def test_everything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
     assert settings.limits == Limits(per_tenant="1/second", per_address="2/hour", per_user="3/day")
     shop = settings.tenants["shop"].settings
-    assert shop.config.top_origins == ("https://partner.example", "https://www.shop.example")
+    assert shop.config.top_origins == ("https://partner.example",), "frames of pages are none of other ceremonies"
+    assert shop.frame_origins == ("https://www.shop.example", "https://partner.example")
     assert shop.redirect_urls[1:] == ("http://localhost:3000", "com.example.shop:", "myapp:")
     assert (shop.cors_origins, shop.number_matching) == (("https://m.shop.example",), True)
     assert (shop.webhook_url, shop.webhook_format) == ("https://www.shop.example/hook?a=b", "authsignal")
@@ -307,7 +308,10 @@ def test_changes_are_laid_over_the_file_key_by_key() -> None:
     }
     changed = tenant_settings(table, json.dumps(changes).encode(), revision=3)
     assert (changed.revision, changed.config.name, changed.config.realm) == (3, "New", "shop")
-    assert changed.config.top_origins == ("https://partner.example", "https://new.example")
+    assert (changed.config.top_origins, changed.frame_origins) == (
+        ("https://partner.example",),
+        ("https://new.example",),
+    )
     assert changed.config.origins == ("https://shop.example.com", "https://www.shop.example.com")
     assert changed.api_keys == (THIRD.encode(),)
     assert (changed.rules.default.default, changed.rules.actions["transfer"].default) == ("BLOCK", "ALLOW")

@@ -27,7 +27,7 @@ from ..devices import challenges as devices
 from ..devices.answers import AnsweredDeviceChallenge, Consequences
 from ..devices.challenges import DeviceApproval, StartedDeviceChallenge
 from ..devices.context import DeviceContext
-from ..devices.records import DeviceChallenge
+from ..devices.records import DeviceChallenge, DeviceChallengeState
 from ..devices.steps import is_reserved
 from ..passkeys import authentication
 from ..passkeys.authentication import Authentication, StartedAuthentication
@@ -80,13 +80,14 @@ async def start_passkey_challenge(
     hints: Sequence[str] = (),
     extensions: AuthenticationExtensions | Mapping[str, Any] | None = None,
     extra_origin: str | None = None,
+    top_origins: Sequence[str] | None = None,
     timeout_ms: int | None = None,
 ) -> StartedAuthentication:
     """Options for the client, to meet the action's challenge with a passkey and user verification that can be trusted.
 
     Args:
         token: The action's, from `track`.
-        hints, extensions, extra_origin, timeout_ms: As in `PasskeyService.start_authentication`.
+        hints, extensions, extra_origin, top_origins, timeout_ms: As in `PasskeyService.start_authentication`.
 
     Raises:
         TokenError: `token_invalid`, `token_expired`.
@@ -103,6 +104,7 @@ async def start_passkey_challenge(
         hints=hints,
         extensions=extensions,
         extra_origin=extra_origin,
+        top_origins=top_origins,
         timeout_ms=timeout_ms,
     )
 
@@ -148,15 +150,18 @@ async def start_device_challenge(
     content: str = "",
     number_matching: bool = False,
     protocol: DeviceProtocol = PROTOCOL,
+    challenge_id: str | None = None,
 ) -> StartedDeviceChallenge:
     """A question to the user's device, whose approval meets the action's challenge.
 
     Args:
         token: The action's, from `track`.
-        method, authenticator_id, content, number_matching, protocol: As in `DeviceService.start_challenge`.
+        method, authenticator_id, content, number_matching, protocol, challenge_id: As in
+            `DeviceService.start_challenge`.
 
     Raises:
-        TokenError, ActionError: As `start_passkey_challenge`. LimitReached: As `DeviceService.start_challenge`.
+        TokenError, ActionError: As `start_passkey_challenge`.
+        LimitReached, ConflictError: As `DeviceService.start_challenge`.
         ConfigurationError: The service has no devices, or an argument that does not go with it.
     """
     action = await waiting_action(context, token, method)
@@ -170,6 +175,7 @@ async def start_device_challenge(
         number_matching=number_matching,
         binding=token,
         protocol=protocol,
+        challenge_id=challenge_id,
     )
 
 
@@ -244,6 +250,22 @@ async def finish_device_challenge(context: ActionContext, token: str, challenge_
     if approval is None:
         return None
     return await met_by_device(context, action, approval)
+
+
+async def device_challenge_state(context: ActionContext, token: str, challenge_id: str) -> DeviceChallengeState:
+    """How far a device challenge of the action has come, for what a page shows. It proves nothing.
+
+    Args:
+        token, challenge_id: As for `finish_device_challenge`.
+
+    Raises:
+        TokenError, ActionError, ConfigurationError: As `start_passkey_challenge`.
+        ChallengeError: As `DeviceService.challenge_state`.
+    """
+    action = await _tracked(context, token)
+    return await devices.challenge_state(
+        devices_of(context), challenge_id, user_id=action.user_id, binding=token, purpose=purpose_of(action)
+    )
 
 
 async def cancel_challenge(context: ActionContext, token: str, challenge_id: str | None = None) -> None:

@@ -66,6 +66,7 @@ async def start_passkey_enrolment(
     hints: Sequence[str] = (),
     attestation: Conveyance | None = None,
     extra_origin: str | None = None,
+    top_origins: Sequence[str] | None = None,
     timeout_ms: int | None = None,
 ) -> StartedRegistration:
     """Options for the client, for a new passkey of the user whose action it is.
@@ -73,7 +74,7 @@ async def start_passkey_enrolment(
     Args:
         token: Of the action, from `track` with the scope ``add:authenticators``, or of its success.
         user_name, user_display_name, passkey_name, mediation, authenticator_attachment, hints, attestation,
-            extra_origin, timeout_ms: As in `PasskeyService.start_registration`.
+            extra_origin, top_origins, timeout_ms: As in `PasskeyService.start_registration`.
 
     Raises:
         TokenError: `token_invalid`: as `validate_challenge` has it, too; `token_expired`; `scope_missing`: the user has
@@ -94,6 +95,7 @@ async def start_passkey_enrolment(
         hints=hints,
         attestation=attestation,
         extra_origin=extra_origin,
+        top_origins=top_origins,
         timeout_ms=timeout_ms,
         binding=token,
         purpose=OwnPurpose(_PURPOSE + purpose_of(action)),

@@ -14,7 +14,7 @@ from ..devices import challenges as devices
 from ..devices.answers import Consequences, take_answer
 from ..devices.challenges import DeviceApproval, StartedDeviceChallenge
 from ..devices.records import DeviceChallenge
-from ..devices.steps import found_challenge
+from ..devices.steps import found_challenge, unknown_challenge
 from .challenges import MetChallenge, devices_of, met_by_device, waiting_action
 from .context import ActionContext
 from .records import Action
@@ -58,6 +58,7 @@ async def finish_in_app_challenge(
     public_key: bytes,
     signature: bytes,
     token: str | None = None,
+    action: str | None = None,
     client: ClientInfo | None = None,
     app_attest_assertion: bytes | None = None,
 ) -> MetChallenge:
@@ -69,6 +70,7 @@ async def finish_in_app_challenge(
         token: Of the action to be met, from `track`: the device has to be its user's. Where the start did not name
             that action, only for the protocol ``challenge-id``, which signs none. None: an action begins here, under
             the word that the start was given, for whoever's device it is.
+        action: The word under which the action begins here, where the start was given none.
         client: What is known of who asks; rules look at it, where the action begins here.
 
     Raises:
@@ -79,12 +81,15 @@ async def finish_in_app_challenge(
         VerificationError, UntrustedError, DecodeError, CeremonyError: As `DeviceService.answer_challenge`.
     """
     client = checked_client(client)  # before the challenge is spent
+    if action is not None:
+        check_word(action)
     tracked = None if token is None else await waiting_action(context, token, "in-app")
     challenge = await found_challenge(devices_of(context), challenge_id)
-    word = "" if challenge.purpose is None else challenge.purpose.removeprefix(IN_APP)
+    started = "" if challenge.purpose is None else challenge.purpose.removeprefix(IN_APP)
+    word = started or action or ""
 
     def accepts(purpose: str | None) -> bool:
-        return purpose == challenge.purpose and _is_for(tracked, challenge, word)
+        return purpose == challenge.purpose and action in (None, word) and _is_for(tracked, challenge, word)
 
     async def attempt(_: DeviceChallenge) -> None:
         if tracked is not None:
@@ -104,8 +109,22 @@ async def finish_in_app_challenge(
         is_taken=True,
     )
     approval = DeviceApproval(user=answered.user, device=answered.device, challenge=answered.challenge)
-    action = tracked or await begun(context, answered.user_id, word, client)
-    return await met_by_device(context, action, approval)
+    met = tracked or await begun(context, answered.user_id, word, client)
+    return await met_by_device(context, met, approval)
+
+
+async def in_app_challenge_action(context: ActionContext, challenge_id: str) -> str | None:
+    """The word that `start_in_app_challenge` was given, for an app that meets it by a passkey instead; None: none.
+
+    Raises:
+        ChallengeError: There is no such challenge that waits for an answer.
+        ConfigurationError: The service has no devices.
+    """
+    challenge = await found_challenge(devices_of(context), challenge_id)
+    purpose = challenge.purpose or ""
+    if not purpose.startswith(IN_APP) or challenge.answered_at is not None or context.now() >= challenge.expires_at:
+        raise unknown_challenge()
+    return purpose.removeprefix(IN_APP) or None
 
 
 def _is_for(action: Action | None, challenge: DeviceChallenge, word: str) -> bool:

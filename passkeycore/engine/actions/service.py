@@ -182,6 +182,7 @@ class ActionService(_Service):
     track = synchronous(tracking.track)
     validate_challenge = synchronous(tracking.validate_challenge)
     action_of_token = synchronous(tracking.action_of_token)
+    read_token = synchronous(tracking.read_token)
     get_action = synchronous(tracking.get_action)
     update_action = synchronous(tracking.update_action)
     list_actions = synchronous(tracking.list_actions)
@@ -192,6 +193,7 @@ class ActionService(_Service):
     start_device_challenge = synchronous(challenges.start_device_challenge)
     answer_device_challenge = synchronous(challenges.answer_device_challenge)
     finish_device_challenge = synchronous(challenges.finish_device_challenge)
+    device_challenge_state = synchronous(challenges.device_challenge_state)
     cancel_challenge = synchronous(challenges.cancel_challenge)
 
     start_passkey_sign_in = synchronous(sign_in.start_passkey_sign_in)
@@ -201,6 +203,7 @@ class ActionService(_Service):
 
     start_in_app_challenge = synchronous(in_app.start_in_app_challenge)
     finish_in_app_challenge = synchronous(in_app.finish_in_app_challenge)
+    in_app_challenge_action = synchronous(in_app.in_app_challenge_action)
 
     start_passkey_enrolment = synchronous(enrolment.start_passkey_enrolment)
     finish_passkey_enrolment = synchronous(enrolment.finish_passkey_enrolment)
@@ -245,6 +248,7 @@ class AsyncActionService(_Service):
     track = asynchronous(tracking.track)
     validate_challenge = asynchronous(tracking.validate_challenge)
     action_of_token = asynchronous(tracking.action_of_token)
+    read_token = asynchronous(tracking.read_token)
     get_action = asynchronous(tracking.get_action)
     update_action = asynchronous(tracking.update_action)
     list_actions = asynchronous(tracking.list_actions)
@@ -255,6 +259,7 @@ class AsyncActionService(_Service):
     start_device_challenge = asynchronous(challenges.start_device_challenge)
     answer_device_challenge = asynchronous(challenges.answer_device_challenge)
     finish_device_challenge = asynchronous(challenges.finish_device_challenge)
+    device_challenge_state = asynchronous(challenges.device_challenge_state)
     cancel_challenge = asynchronous(challenges.cancel_challenge)
 
     start_passkey_sign_in = asynchronous(sign_in.start_passkey_sign_in)
@@ -264,6 +269,7 @@ class AsyncActionService(_Service):
 
     start_in_app_challenge = asynchronous(in_app.start_in_app_challenge)
     finish_in_app_challenge = asynchronous(in_app.finish_in_app_challenge)
+    in_app_challenge_action = asynchronous(in_app.in_app_challenge_action)
 
     start_passkey_enrolment = asynchronous(enrolment.start_passkey_enrolment)
     finish_passkey_enrolment = asynchronous(enrolment.finish_passkey_enrolment)

@@ -33,6 +33,7 @@ async def start_passkey_sign_in(
     mediation: Literal["conditional"] | None = None,
     hints: Sequence[str] = (),
     extra_origin: str | None = None,
+    top_origins: Sequence[str] | None = None,
     timeout_ms: int | None = None,
 ) -> StartedAuthentication:
     """Options for the client, for whoever has a passkey here.
@@ -40,7 +41,7 @@ async def start_passkey_sign_in(
     Args:
         action: The word under which the sign-in is kept, such as ``sign-in``.
         binding: A secret of the browser session, not empty; the finish repeats it.
-        mediation, hints, extra_origin, timeout_ms: As in `PasskeyService.start_authentication`.
+        mediation, hints, extra_origin, top_origins, timeout_ms: As in `PasskeyService.start_authentication`.
 
     Raises:
         DecodeError: `action_invalid`. ConfigurationError: The service has no passkeys, or there is no binding.
@@ -55,6 +56,7 @@ async def start_passkey_sign_in(
         mediation=mediation,
         hints=hints,
         extra_origin=extra_origin,
+        top_origins=top_origins,
         timeout_ms=timeout_ms,
     )
 

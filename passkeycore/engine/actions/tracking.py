@@ -18,7 +18,7 @@ from ..devices.context import is_current
 from ..records import Account, EventType
 from .context import ActionContext
 from .records import Action, ActionFilter, ActionHistory, ActionPage
-from .steps import action_event, as_of, change, found, not_a_token, shown, track_token, wrong_state
+from .steps import Shown, action_event, as_of, change, found, not_a_token, shown, track_token, wrong_state
 
 ADD_AUTHENTICATORS: Final = "add:authenticators"
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -96,6 +96,7 @@ async def track(
     client: ClientInfo | None = None,
     scope: Collection[str] = (),
     redirect_url: str | None = None,
+    challenge_unenrolled: bool = True,
 ) -> TrackedAction:
     """The action, stored, in the state that rules decide; the one that is there already, when it was tracked before.
 
@@ -109,6 +110,9 @@ async def track(
         scope: What the token lets its holder do besides, such as ``add:authenticators``, up to 16 words: only for a
             user who is signed in.
         redirect_url: Where hosted pages send the user afterwards, up to 2048 characters.
+        challenge_unenrolled: False: a user who has nothing enrolled is allowed what rules ask a challenge for, as other
+            services have it. Then nobody is asked until they have enrolled something, and whoever takes over an account
+            before enrols their own.
 
     Raises:
         DecodeError: `user_id_invalid`; `action_invalid`, `name_invalid`: the word, the key, the scope or what the
@@ -152,11 +156,14 @@ async def track(
             recent_failures=history.recent_failures,
         ),
     )
+    outcome = Outcome.BLOCK if is_disabled else decision.outcome
+    if outcome is Outcome.CHALLENGE and not enrolled and not challenge_unenrolled:
+        outcome = Outcome.ALLOW
     new = Action(
         user_id=user_id,
         action=action,
         idempotency_key=context.random(16).hex() if idempotency_key is None else idempotency_key,
-        state=INITIAL[Outcome.BLOCK if is_disabled else decision.outcome],
+        state=INITIAL[outcome],
         allowed_methods=decision.allowed_methods,
         scope=tuple(sorted(set(scope))),
         rule_ids=decision.rule_ids,
@@ -218,6 +225,19 @@ async def action_of_token(context: ActionContext, token: str) -> Action:
         TokenError: `token_invalid`, `token_expired`.
     """
     return (await shown(context, token)).action
+
+
+async def read_token(context: ActionContext, token: str) -> Shown:
+    """What kind a token is, and the action that it names, as it is now: for pages that do more than to meet it.
+
+    Raises:
+        TokenError: `token_invalid`; also of an action that succeeded and whose user may not sign in any more, or has
+            lost what met it. `token_expired`.
+    """
+    told = await shown(context, token)
+    if told.action.state is ActionState.CHALLENGE_SUCCEEDED:
+        await check_authenticator(context, told.action)  # or who stole a passkey goes on after it was removed
+    return told
 
 
 async def get_action(context: ActionContext, user_id: str, action: str, idempotency_key: str) -> Action:

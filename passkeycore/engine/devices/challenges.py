@@ -20,6 +20,7 @@ from ..records import Event, EventType, User
 from .context import DeviceContext, is_current, revised
 from .records import DeviceChallenge, DeviceChallengeState, DeviceCredential
 from .steps import (
+    CHALLENGE_ID,
     OPEN,
     RACES,
     challenge_event,
@@ -108,6 +109,7 @@ async def start_challenge(
     number_matching: bool = False,
     binding: bytes | str | None = None,
     protocol: DeviceProtocol = PROTOCOL,
+    challenge_id: str | None = None,
 ) -> StartedDeviceChallenge:
     """A question to a device, for the waiting side.
 
@@ -122,14 +124,19 @@ async def start_challenge(
             None: nothing else tells then that the one who polls is the one who asked.
         protocol: What the device signs; ``challenge-id`` is for apps that were built for another service, and the
             service has to allow it. See `passkeycore.devices`.
+        challenge_id: 32 random bytes in base64url, of a caller who has to tell of it before it can be answered. None: a
+            new one.
 
     Raises:
         LimitReached: As many challenges wait for the user's answer as may. Only counted, not locked: a few more
             may slip through at once.
         DecodeError: `user_id_invalid`, `name_invalid`: an argument that cannot be stored.
         ConfigurationError: An argument that does not go with the method or the service.
+        ConflictError: `challenge_id` was used before.
     """
     now = context.now()
+    if challenge_id is not None and (not isinstance(challenge_id, str) or not CHALLENGE_ID.fullmatch(challenge_id)):
+        raise ConfigurationError("32 random bytes in base64url", path="challenge_id")
     _check_start(context, method, user_id, binding, protocol)
     purpose = own_or_free(purpose)
     check_text(purpose, "purpose", longest=_LONGEST_PURPOSE)
@@ -149,7 +156,7 @@ async def start_challenge(
         if len(pending) >= most:
             raise LimitReached("as many challenges wait for the user as may", limit=most, current=len(pending))
     challenge = DeviceChallenge(
-        challenge_id=encode_base64url(context.random(32)),
+        challenge_id=encode_base64url(context.random(32)) if challenge_id is None else challenge_id,
         method=method,
         protocol=protocol,
         user_id=user_id,

@@ -22,7 +22,7 @@ from ..records import Event, EventType, User
 from .context import DeviceContext
 from .records import DeviceChallenge, DeviceChallengeState
 
-_CHALLENGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+CHALLENGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 RACES: Final = 3  # lost to somebody who changed the same challenge or device meanwhile
 _LONGEST_BYTES: Final = 1024  # of a key or a signature: ten times what any of ours has
 _LATEST: Final = 2**40  # seconds since 1970: some of the numbers after it can neither be written nor compared
@@ -32,7 +32,7 @@ LONGEST_PUSH_TOKEN: Final = 4096
 
 async def found_challenge(context: DeviceContext, challenge_id: str) -> DeviceChallenge:
     """The challenge. Raises ChallengeError where there is none (any more), or `challenge_id` is none of ours."""
-    if not isinstance(challenge_id, str) or not _CHALLENGE_ID.fullmatch(challenge_id):
+    if not isinstance(challenge_id, str) or not CHALLENGE_ID.fullmatch(challenge_id):
         raise unknown_challenge()
     challenge = await context.repository.find_device_challenge(context.realm, challenge_id)
     if challenge is None:

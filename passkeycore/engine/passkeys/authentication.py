@@ -32,7 +32,7 @@ from ...webauthn.responses import AuthenticationResponse
 from ..checks import check_opaque, check_user_id, own_or_free
 from ..records import Ceremony, EventType, Passkey, User
 from .context import Context
-from .decoys import decoys
+from .decoys import decoys as decoys_of
 from .step_up import step_up_token
 from .steps import Body, ceremony_origins, found_ceremony, record_failure, spend_malformed, unknown_challenge
 
@@ -119,12 +119,14 @@ async def start_authentication(
     *,
     user_id: str | None = None,
     discoverable: bool = False,
+    decoys: bool = True,
     preset: Preset | None = None,
     mediation: Literal["conditional"] | None = None,
     binding: bytes | str | None = None,
     purpose: str | None = None,
     account_stamp: str | None = None,
     extra_origin: str | None = None,
+    top_origins: Sequence[str] | None = None,
     hints: Sequence[str] = (),
     extensions: AuthenticationExtensions | Mapping[str, Any] | None = None,
     timeout_ms: int | None = None,
@@ -136,11 +138,13 @@ async def start_authentication(
             factor is never asked for like this: nobody has given a first.
         discoverable: Do not name the user's passkeys: any discoverable one of theirs may answer, nothing is read
             here, and nothing is told of who exists.
+        decoys: Show those of the service's `decoy_secret` for a user who has none. False: for a caller who may learn
+            who has passkeys, such as the application's own server.
         preset: Instead of the service's.
         mediation: ``conditional`` for autofill.
         purpose: What the ceremony is for, as in a step-up (``transfer:42``); opaque, and repeated at the finish. It
             demands user verification that can be trusted, whatever the preset.
-        binding, account_stamp, extra_origin: As in `start_registration`.
+        binding, account_stamp, extra_origin, top_origins: As in `start_registration`.
         hints, extensions, timeout_ms: As in `RelyingParty.authentication_options`.
 
     Raises:
@@ -167,7 +171,7 @@ async def start_authentication(
     user_handle: bytes | None = None
     allow: Sequence[CredentialDescriptor | CredentialRecord] = ()
     if user_id is not None and not discoverable:
-        user_handle, allow = await _allowed(context, user_id, preset)
+        user_handle, allow = await _allowed(context, user_id, preset, decoys)
     start = context.rp.authentication_options(
         user_handle=user_handle,
         allow=allow,
@@ -177,6 +181,7 @@ async def start_authentication(
         extensions=extensions,
         mediation=mediation,
         origins=ceremony_origins(context, extra_origin),
+        top_origins=top_origins,
         timeout_ms=context.timeout(mediation) if timeout_ms is None else timeout_ms,
         challenge=context.random(32),
         realm=context.realm,
@@ -284,11 +289,13 @@ async def finish_authentication(
 
 
 async def _allowed(
-    context: Context, user_id: str, preset: Preset
+    context: Context, user_id: str, preset: Preset, with_decoys: bool
 ) -> tuple[bytes, Sequence[CredentialDescriptor | CredentialRecord]]:
     """The user's handle and the passkeys that may answer; those of a decoy for somebody who has none."""
     # Made for everybody: the time that they take would tell for whom they were needed.
-    instead = None if context.decoy_secret is None else decoys(context.decoy_secret, context.realm, user_id)
+    instead = None
+    if with_decoys and context.decoy_secret is not None:
+        instead = decoys_of(context.decoy_secret, context.realm, user_id)
     account = await context.repository.find_account(context.realm, user_id)
     if account is not None and account.user.disabled_at is None:
         allowed = [

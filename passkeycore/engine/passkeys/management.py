@@ -38,6 +38,20 @@ async def list_passkeys(context: Context, user_id: str) -> tuple[Passkey, ...]:
     return () if account is None else account.passkeys
 
 
+async def find_passkey(context: Context, credential_id: bytes | str) -> tuple[Passkey, User] | None:
+    """The passkey with this id and its owner, who may be disabled; None: nobody has it here.
+
+    A credential id names a passkey and proves nothing: tell whoever asks no more than they have to know.
+
+    Args:
+        credential_id: As in `rename_passkey`.
+
+    Raises:
+        DecodeError: `base64url_invalid`.
+    """
+    return await context.repository.find_passkey(context.realm, _credential_id(credential_id))
+
+
 async def rename_passkey(context: Context, user_id: str, credential_id: bytes | str, name: str) -> None:
     """Gives a passkey of the user another name.
 

@@ -99,6 +99,7 @@ async def start_registration(
     purpose: str | None = None,
     account_stamp: str | None = None,
     extra_origin: str | None = None,
+    top_origins: Sequence[str] | None = None,
     authenticator_attachment: Literal["platform", "cross-platform"] | None = None,
     hints: Sequence[str] = (),
     attestation: Conveyance | None = None,
@@ -125,6 +126,8 @@ async def start_registration(
         account_stamp: Whatever changes with the account's other secrets, such as a version of the password; repeated
             at the finish, so that a change in between ends the ceremony.
         extra_origin: One more origin that may answer this one ceremony, within the RP ID.
+        top_origins: Origins of the pages that may embed this one ceremony. None: those of the Relying Party; empty: it
+            comes from no frame.
         authenticator_attachment, hints, attestation, extensions, timeout_ms: As in
             `RelyingParty.registration_options`.
 
@@ -190,6 +193,7 @@ async def start_registration(
             extensions=extensions,
             mediation=mediation,
             origins=ceremony_origins(context, extra_origin),
+            top_origins=top_origins,
             timeout_ms=context.timeout(mediation) if timeout_ms is None else timeout_ms,
             challenge=context.random(32),
             realm=context.realm,

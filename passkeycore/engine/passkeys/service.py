@@ -211,6 +211,7 @@ class PasskeyService(_Service):
     finish_authentication = synchronous(authentication.finish_authentication)
 
     list_passkeys = synchronous(management.list_passkeys)
+    find_passkey = synchronous(management.find_passkey)
     rename_passkey = synchronous(management.rename_passkey)
     remove_passkey = synchronous(management.remove_passkey)
     remove_all_passkeys = synchronous(management.remove_all_passkeys)
@@ -285,6 +286,7 @@ class AsyncPasskeyService(_Service):
     finish_authentication = asynchronous(authentication.finish_authentication)
 
     list_passkeys = asynchronous(management.list_passkeys)
+    find_passkey = asynchronous(management.find_passkey)
     rename_passkey = asynchronous(management.rename_passkey)
     remove_passkey = asynchronous(management.remove_passkey)
     remove_all_passkeys = asynchronous(management.remove_all_passkeys)

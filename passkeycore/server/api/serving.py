@@ -22,6 +22,7 @@ from ...webauthn.wire import decode_json
 from ..cors import client_origins
 from ..http import json_answer, note_tenant, read_body
 from ..limits import admit
+from ..redirects import may_redirect
 from ..tenants import Tenant, Tenants
 from .calls import Call, CurrentUser, OnSignIn, Row, Site
 from .document import openapi_document
@@ -106,7 +107,6 @@ def mounted_routes(
 
 
 def _site(tenants: Tenants, tenant: Tenant, settings: "ServerSettings") -> Site:
-    from ..pages.leaving import may_redirect  # a host that mounts one tenant has no hosted pages
 
     async def is_key(text: str) -> bool:
         holder = await tenants.by_key(text, "api")

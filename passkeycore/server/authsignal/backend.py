@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -10,6 +9,7 @@ from ...actions.states import ActionState
 from ...engine.actions.records import Action, ActionFilter
 from ...engine.actions.tracking import ClientInfo
 from ...errors import ActionError, Code, TokenError
+from ..redirects import may_redirect
 from ..tenants import Tenant
 from .auth import Call
 from .users import Json, checked_changes, method_names, save_profile
@@ -17,13 +17,13 @@ from .wire import METHODS, Members, Refused, custom_values, invalid_request, iso
 
 _READ: Final = "read:authenticators"
 _MOST_LISTED: Final = 1_000
-_LONGEST_URL: Final = 2_048
 _PROFILE: Final = ("email", "phone_number", "username", "locale")
 
 
 class _Track(Members):
     idempotency_key: str | None = None
     redirect_url: str | None = None
+    redirect_to_settings: bool = False
     ip_address: str | None = None
     user_agent: str | None = None
     device_id: str | None = None
@@ -53,7 +53,7 @@ _UPDATE: Final = msgspec.json.Decoder(_Update)
 async def track(call: Call) -> Json:
     """The action, as rules decide; the one that is there already for a key that was seen before."""
     asked, tenant, user_id = read(_TRACK, call.body), call.tenant, call.path["user_id"]
-    if asked.redirect_url is not None and not may_redirect(tenant, asked.redirect_url):
+    if asked.redirect_url is not None and not may_redirect(tenant.settings.redirect_urls, asked.redirect_url):
         raise invalid_request("The tenant has not registered where this redirectUrl leads.")
     said = checked_changes({name: value for name in _PROFILE if (value := getattr(asked, name))})
     tracked = await tenant.actions.track(
@@ -71,12 +71,13 @@ async def track(call: Call) -> Json:
     )
     if said:
         await save_profile(tenant, user_id, said)
+    settings = "&settings=true" if asked.redirect_to_settings else ""
     allowed = method_names(tracked.action.allowed_methods)
     enrolled = method_names(tracked.enrolled_methods)
     return present(
         {
             "state": tracked.state.value,
-            "url": f"{call.dialect.settings.base_url}/challenge?token={tracked.token}",
+            "url": f"{call.dialect.settings.base_url}/challenge?token={tracked.token}{settings}",
             "token": tracked.token,
             "idempotencyKey": tracked.idempotency_key,
             "isEnrolled": tracked.is_enrolled,
@@ -135,28 +136,6 @@ async def list_actions(call: Call) -> list[Json]:
     )
     page = await call.tenant.actions.list_actions(which, limit=_MOST_LISTED)
     return [_listed(action) for action in page.actions]
-
-
-def may_redirect(tenant: Tenant, url: str) -> bool:
-    """Whether hosted pages may send a user to `url`: a web origin, or an app's scheme, of those that are registered."""
-    parts = _split(url)
-    if parts is None:
-        return False
-    registered = tenant.settings.redirect_urls
-    if parts.scheme in ("https", "http"):
-        return f"{parts.scheme}://{parts.netloc.lower()}" in registered
-    return f"{parts.scheme}:" in registered
-
-
-def _split(url: str) -> SplitResult | None:
-    # What a browser would read in another way than this does, leads nowhere.
-    if not url.isascii() or not url.isprintable() or len(url) > _LONGEST_URL or not {" ", "\\"}.isdisjoint(url):
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return None if "@" in parts.netloc else parts
 
 
 async def _action_of(tenant: Tenant, token: str) -> Action:

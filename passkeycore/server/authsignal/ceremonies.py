@@ -1,4 +1,4 @@
-"""What a client holds between two requests, sealed; and what is known of a challenge or a passkey by its id alone.
+"""What a client holds between two requests, sealed.
 
 A client may begin with a token and finish without one, so that what it brings back has to say what was begun: an
 opaque text that only this server can read. It is good once, as the ceremony that it belongs to is.
@@ -10,9 +10,6 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from ...engine.actions.steps import IN_APP
-from ...engine.devices.steps import found_challenge, unknown_challenge
-from ...engine.records import Passkey, User
 from ...errors import Code, TokenError
 from ..tenants import Tenant
 from .auth import Caller
@@ -89,26 +86,3 @@ def unseal(caller: Caller, text: str, kind: Kind) -> Begun:
 def new_binding(tenant: Tenant) -> str:
     """A secret of 32 random bytes, in hexadecimal digits."""
     return tenant.actions.context.random(32).hex()
-
-
-async def word_of(tenant: Tenant, challenge_id: str) -> str:
-    """The word that an app's challenge was begun with; empty: with none.
-
-    Raises:
-        ChallengeError: It is no challenge of this kind, or is over.
-    """
-    context = tenant.devices.context
-    challenge = await found_challenge(context, challenge_id)
-    purpose = challenge.purpose or ""
-    if not purpose.startswith(IN_APP) or challenge.answered_at is not None or context.now() >= challenge.expires_at:
-        raise unknown_challenge()
-    return purpose.removeprefix(IN_APP)
-
-
-async def find_passkey(tenant: Tenant, credential_id: bytes) -> tuple[Passkey, User] | None:
-    """The passkey with this id and its owner, who may be disabled; None: nobody has it here.
-
-    A credential id names a passkey and proves nothing: tell whoever asks no more than they have to know.
-    """
-    context = tenant.passkeys.context
-    return await context.repository.find_passkey(context.realm, credential_id)

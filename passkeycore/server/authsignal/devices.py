@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ...devices import ChallengeIdVerifier, DeviceMethod
+from ...devices import DeviceMethod
 from ...engine.actions.challenges import MetChallenge
 from ...engine.devices.records import DeviceCredential
 from ...errors import CredentialExists, CredentialNotFound, LimitReached, SignatureError, TokenError
 from ..tenants import Tenant
 from .auth import Call, Handler
-from .ceremonies import word_of
 from .passkeys import name_of, names_of
 from .users import Json, find_profile
 from .waiting import described
@@ -214,26 +213,16 @@ async def verify_in_app(call: Call) -> Json:
 
 
 async def _met(call: Call, asked: _Claim, public_key: bytes, signature: bytes) -> MetChallenge:
-    tenant, token, client = call.tenant, call.caller.token, call.client
-    if token is None and not await word_of(tenant, asked.challenge_id):
-        # Begun without a word, by a client that might have shown a token now. The engine has no way to give one at the
-        # end, so the action begins here, for whoever's key has signed: nobody else may begin one for a user.
-        ChallengeIdVerifier().verify_answer(
-            public_key,
-            signature,
-            method="in-app",
-            challenge_id=asked.challenge_id,
-            decision="approve",
-            purpose=None,
-            verification_code=None,
-            content="",
-        )
-        device = await tenant.devices.find_device(method="in-app", public_key=public_key)
-        if device is None:
-            raise invalid_credential(403)
-        token = (await tenant.actions.track(device.user_id, call.dialect.default_action, client=client)).token
-    return await tenant.actions.finish_in_app_challenge(
-        asked.challenge_id, public_key=public_key, signature=signature, token=token, client=client
+    actions, token, action = call.tenant.actions, call.caller.token, None
+    if token is None and await actions.in_app_challenge_action(asked.challenge_id) is None:
+        action = call.dialect.default_action  # begun without a word, by a client that might have shown a token now
+    return await actions.finish_in_app_challenge(
+        asked.challenge_id,
+        public_key=public_key,
+        signature=signature,
+        token=token,
+        action=action,
+        client=call.client,
     )
 
 

@@ -16,7 +16,7 @@ from ...errors import CeremonyError, DecodeError, PasskeyError, VerificationErro
 from ...webauthn.encoding import encode_base64url
 from ..tenants import Tenant
 from .auth import Call
-from .ceremonies import Begun, find_passkey, new_binding, seal, unseal, word_of
+from .ceremonies import Begun, new_binding, seal, unseal
 from .users import Json, find_profile
 from .wire import Members, Refused, decode_lenient, invalid_credential, invalid_request, iso, present, read
 
@@ -100,7 +100,7 @@ async def authentication_options(call: Call) -> Json:
         start = await tenant.actions.start_passkey_challenge(call.caller.token)
         begun = Begun(kind="authentication", realm=tenant.tenant_id, token=call.caller.token)
         return {"challengeId": seal(tenant, begun, config.ceremony_timeout_s), "options": _request(start.to_dict())}
-    word = await word_of(tenant, asked.challenge_id) if asked.challenge_id else ""
+    word = await tenant.actions.in_app_challenge_action(asked.challenge_id) if asked.challenge_id else None
     begun = Begun(
         kind="authentication",
         realm=tenant.tenant_id,
@@ -120,7 +120,7 @@ async def authenticate(call: Call) -> Json:
     begun = unseal(call.caller, asked.challenge_id, "authentication")
     credential = _canonical(asked.authentication_credential, _AUTHENTICATION)
     credential_id = _credential_id(credential.get("rawId"))
-    found = None if credential_id is None else await find_passkey(tenant, credential_id)
+    found = None if credential_id is None else await tenant.passkeys.find_passkey(credential_id)
     if found is not None:
         handle = found[0].credential.user_handle or found[1].user_handle
         credential = _with_handle(credential, handle)
@@ -138,7 +138,7 @@ async def look_up(call: Call) -> Json:
         raise invalid_request(f"Ask for up to {_MOST_ASKED} credentials.")
     for text in ids:
         credential_id = _credential_id(text)
-        found = None if credential_id is None else await find_passkey(call.tenant, credential_id)
+        found = None if credential_id is None else await call.tenant.passkeys.find_passkey(credential_id)
         if found is not None and _is_good(call.tenant, *found):
             passkey = found[0]
             return {"credentialId": encode_base64url(passkey.credential_id), "verifiedAt": iso(passkey.created_at)}

@@ -6,9 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from ...actions.states import ActionState
-from ...engine.actions.challenges import MetChallenge, start_passkey_challenge
-from ...engine.actions.enrolment import start_passkey_enrolment
-from ...engine.actions.sign_in import start_passkey_sign_in
+from ...engine.actions.challenges import MetChallenge
 from ...errors import Code, TokenError, UnsupportedError
 from ...webauthn.wire import decode_json
 from .leaving import Ending
@@ -34,16 +32,18 @@ _NOTHING: Final = msgspec.json.Decoder(_Nothing)
 async def start_passkey(visit: Visit, body: bytes) -> Mapping[str, Any]:
     """Options for the browser: to meet the action's challenge, or for whoever has a passkey here."""
     asked = decode_json(_START, body, _SMALL)
-    opened = _opened(visit)
+    opened, actions = _opened(visit), visit.tenant.actions
     if opened.token is not None:
-        start = await start_passkey_challenge(visit.context, opened.token, extra_origin=visit.extra_origin)
+        start = await actions.start_passkey_challenge(
+            opened.token, extra_origin=visit.extra_origin, top_origins=visit.top_origins
+        )
         return start.to_dict()
-    start = await start_passkey_sign_in(
-        visit.context,
+    start = await actions.start_passkey_sign_in(
         opened.word,
         binding=opened.binding,
         mediation="conditional" if asked.autofill else None,
         extra_origin=visit.extra_origin,
+        top_origins=visit.top_origins,
     )
     return start.to_dict()
 
@@ -62,8 +62,12 @@ async def start_enrolment(visit: Visit, body: bytes) -> Mapping[str, Any]:
     decode_json(_NOTHING, body, _SMALL)
     token = _may_add(visit)
     user_name, display_name = await _names(visit)
-    start = await start_passkey_enrolment(
-        visit.context, token, user_name=user_name, user_display_name=display_name, extra_origin=visit.extra_origin
+    start = await visit.tenant.actions.start_passkey_enrolment(
+        token,
+        user_name=user_name,
+        user_display_name=display_name,
+        extra_origin=visit.extra_origin,
+        top_origins=visit.top_origins,
     )
     return start.to_dict()
 

@@ -23,8 +23,8 @@ from ...errors import PasskeyError
 from ...webauthn.wire import decode_json
 from ..http import json_answer, read_body
 from ..limits import admit
+from ..redirects import may_redirect
 from ..tenants import Tenant
-from .leaving import may_redirect
 from .opened import SignInLink, seal_link
 from .visits import Server
 

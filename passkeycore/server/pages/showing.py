@@ -21,9 +21,10 @@ from starlette.types import Scope
 from ...errors import Code, TokenError
 from ..http import note_tenant
 from ..limits import admit
+from ..redirects import may_redirect
 from ..tenants import Tenant
 from .authenticators import list_shown
-from .leaving import Ending, is_app_scheme, may_redirect
+from .leaving import Ending, is_app_scheme
 from .notes import NOTES, WRONG, Wrong, words_of
 from .opened import Opened, unseal_link
 from .views import View, Way, view_of

@@ -13,17 +13,17 @@ import msgspec
 from starlette.requests import Request
 
 from ...actions.states import ActionState, Method
-from ...engine.actions.context import ActionContext
 from ...engine.actions.records import Action
-from ...engine.actions.steps import TokenKind, shown
-from ...engine.actions.tracking import ClientInfo, check_authenticator
+from ...engine.actions.steps import TokenKind
+from ...engine.actions.tracking import ClientInfo
 from ...engine.devices.records import DeviceChallenge
 from ...errors import Code, ConfigurationError, TokenError
 from ...tokens import Tokens
 from ...webauthn.origins import check_origin, is_within
 from ..http import client_address
+from ..redirects import may_redirect
 from ..tenants import Tenant, Tenants
-from .leaving import Ending, app_address, may_redirect, with_token
+from .leaving import Ending, app_address, with_token
 from .opened import Opened, seal_page
 from .views import Rights, Way, rights_of, ways_of
 
@@ -141,20 +141,9 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         return rights_of(kind, action, self.enrolled)
 
     @property
-    def context(self) -> ActionContext:
-        """What begins a ceremony on this page: in a frame, the tenant's top origins may be around it; else nothing.
-
-        The finish is judged by what the ceremony began with.
-        """
-        context, framed = self.tenant.actions.context, self.opened.embedded
-        if context.passkeys is None:
-            return context
-        rp = msgspec.structs.replace(
-            context.passkeys.rp,
-            top_origins=self.tenant.settings.config.top_origins if framed else (),
-            allow_cross_origin=framed and context.passkeys.rp.allow_cross_origin,
-        )
-        return msgspec.structs.replace(context, passkeys=msgspec.structs.replace(context.passkeys, rp=rp))
+    def top_origins(self) -> tuple[str, ...]:
+        """What may be around a ceremony of this page: in a frame, the pages that may frame it; else nothing."""
+        return self.tenant.settings.frame_origins if self.opened.embedded else ()
 
     def sealed(self) -> str:
         """What the script of the page shows."""
@@ -198,10 +187,7 @@ async def visit(server: Server, tenant: Tenant, opened: Opened, client: ClientIn
     """
     if opened.token is None:
         return Visit(server=server, tenant=tenant, opened=opened, client=client)
-    context = tenant.actions.context
-    kind, action = await shown(context, opened.token)
-    if kind == "success":
-        await check_authenticator(context, action)  # or who stole a passkey manages the others after it was removed
+    kind, action = await tenant.actions.read_token(opened.token)
     user = await tenant.passkeys.find_user(action.user_id)
     if user is not None and user.disabled_at is not None:
         action = msgspec.structs.replace(action, state=ActionState.BLOCK)  # whatever it was before

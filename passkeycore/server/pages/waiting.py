@@ -11,7 +11,6 @@ import msgspec
 from starlette.exceptions import HTTPException
 
 from ...devices import CHALLENGE_ID_PROTOCOL
-from ...engine.actions.steps import purpose_of
 from ...engine.devices.challenges import StartedDeviceChallenge
 from ...errors import ActionError, CeremonyError, ChallengeError, Code
 from ...qr import qr_svg
@@ -103,7 +102,7 @@ async def start(visit: Visit, body: bytes) -> Started:
 async def poll(visit: Visit, body: bytes) -> Polled:
     """Whether the device has answered, and where the page leads then; the proof is given out once."""
     challenge_id = decode_json(_BEGUN, body, _SMALL).challenge
-    token, _, action = visit.tracked
+    token, _, _ = visit.tracked
     try:
         met = await visit.tenant.actions.finish_device_challenge(token, challenge_id)
     except CeremonyError as error:
@@ -112,9 +111,7 @@ async def poll(visit: Visit, body: bytes) -> Polled:
         return Polled(state=_OVER[error.code])
     if met is not None:
         return Polled(state="approved", ending=after(visit, met))
-    state = await visit.tenant.devices.challenge_state(
-        challenge_id, user_id=action.user_id, binding=token, purpose=purpose_of(action)
-    )
+    state = await visit.tenant.actions.device_challenge_state(token, challenge_id)
     return Polled(state="pending" if state == "approved" else state)  # which the next poll gives out
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from ...engine.passkeys.authentication import start_authentication
 from ...errors import ChallengeError, Code, PasskeyError
 from ...relying_party import RelyingParty
 from ...webauthn.encoding import encode_base64url
@@ -96,9 +95,8 @@ async def _finish_registration(call: Call, data: Finish) -> dict[str, Any]:
 async def _start_authentication(call: Call, data: StartAuthentication) -> dict[str, Any]:
     check_extra_origin(data.additional_allowed_origin, call.rp)
     # Without decoys: whoever has shown a key may learn who has no passkeys, and has an error for it.
-    context = msgspec.structs.replace(call.tenant.passkeys.context, decoy_secret=None)
-    start = await start_authentication(
-        context, user_id=data.user_id, binding=_BINDING, extra_origin=data.additional_allowed_origin
+    start = await call.tenant.passkeys.start_authentication(
+        user_id=data.user_id, decoys=False, binding=_BINDING, extra_origin=data.additional_allowed_origin
     )
     return {"authenticationOptions": start.to_dict()}
 

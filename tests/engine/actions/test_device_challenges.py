@@ -256,3 +256,52 @@ class TestCancel:
         tracked = cast.brought_to(state)
         with refused("action_state", cast.stage):
             cast.stage.actions.cancel_challenge(tracked.token)
+
+
+class TestState:
+    def test_a_page_sees_how_far_it_has_come(self, stage: Stage) -> None:
+        device = stage.enrol(method="qr-code")
+        tracked = stage.track()
+        started = stage.ask(tracked, "qr-code")
+        states = [stage.actions.device_challenge_state(tracked.token, started.challenge_id)]
+        claim = {"public_key": device.public_key, "signature": device.claim(started.challenge_id)}
+        stage.devices.claim_challenge(started.challenge_id, **claim)
+        states.append(stage.actions.device_challenge_state(tracked.token, started.challenge_id))
+        stage.actions.answer_device_challenge(started.challenge_id, **answer_of(started, device))
+        states.append(stage.actions.device_challenge_state(tracked.token, started.challenge_id))
+        assert states == ["pending", "claimed", "approved"]
+        stage.actions.finish_device_challenge(tracked.token, started.challenge_id)
+        with refused("challenge_unknown", stage):
+            stage.actions.device_challenge_state(tracked.token, started.challenge_id)
+
+    def test_nobody_sees_another_actions(self, stage: Stage) -> None:
+        stage.enrol()
+        mine, other = stage.track(), stage.track()
+        started = stage.ask(mine)
+        with refused("challenge_unknown", stage):
+            stage.actions.device_challenge_state(other.token, started.challenge_id)
+
+
+class TestItsId:
+    ID = "an-id_of-the_callers-own" + 19 * "A"
+
+    def test_a_caller_may_choose_it_who_tells_of_it_before(self, stage: Stage) -> None:
+        device, tracked = stage.enrol(), stage.track()
+        started = stage.ask(tracked, challenge_id=self.ID)
+        assert started.challenge_id == self.ID
+        stage.answer(started, device)
+        assert stage.actions.finish_device_challenge(tracked.token, self.ID)
+
+    def test_once(self, stage: Stage) -> None:
+        stage.enrol()
+        tracked = stage.track()
+        stage.ask(tracked, challenge_id=self.ID)
+        with refused("conflict", stage):
+            stage.ask(tracked, challenge_id=self.ID)
+
+    @pytest.mark.parametrize("wrong", ["", 42 * "a", 44 * "a", 43 * "ä", 43 * "=", 7, 43 * b"a"])
+    def test_it_can_be_no_other_text(self, stage: Stage, wrong: Any) -> None:
+        stage.enrol()
+        tracked = stage.track()
+        with refused("configuration_invalid", stage):
+            stage.ask(tracked, challenge_id=wrong)

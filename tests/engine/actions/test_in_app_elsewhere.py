@@ -146,3 +146,40 @@ def test_it_is_not_answered_as_a_challenge_that_somebody_waits_for(
         started = begin(stage)
         with refused("challenge_unknown", stage):
             stage.actions.answer_device_challenge(started.challenge_id, decision=decision, **approval_of(started, app))
+
+
+def test_a_word_may_come_with_the_answer(stage: Stage, app: SoftwareDevice) -> None:
+    met = stage.approve_in_app(stage.begin_in_app(None, protocol="challenge-id"), app, action="sign-in")
+    assert (met.user_id, met.action.action, met.action.state) == ("ada", "sign-in", ActionState.CHALLENGE_SUCCEEDED)
+
+
+def test_but_no_other_than_the_start_was_given(stage: Stage, app: SoftwareDevice) -> None:
+    started = stage.begin_in_app("sign-in", protocol="challenge-id")
+    with refused("challenge_unknown", stage):
+        stage.approve_in_app(started, app, action="pay")
+    with refused("action_invalid", stage):
+        stage.approve_in_app(started, app, action="sign in")
+    assert stage.approve_in_app(started, app, action="sign-in"), "nothing was spent"
+
+
+def test_nor_than_the_tokens(stage: Stage, app: SoftwareDevice) -> None:
+    tracked, started = stage.track(), stage.begin_in_app(None, protocol="challenge-id")
+    with refused("challenge_unknown", stage):
+        stage.approve_in_app(started, app, token=tracked.token, action="look")
+    assert stage.approve_in_app(started, app, token=tracked.token, action="pay")
+
+
+def test_which_word_a_challenge_waits_for_can_be_asked(stage: Stage, app: SoftwareDevice) -> None:
+    for word in ("sign-in", None):
+        started = stage.begin_in_app(word, protocol="challenge-id")
+        assert stage.actions.in_app_challenge_action(started.challenge_id) == word
+        stage.approve_in_app(started, app, action="sign-in")
+        with refused("challenge_unknown", stage):
+            stage.actions.in_app_challenge_action(started.challenge_id)
+    late, other = stage.begin_in_app("sign-in", protocol="challenge-id"), stage.ask(stage.track(), "in-app")
+    with refused("challenge_unknown", stage):
+        stage.actions.in_app_challenge_action(other.challenge_id)
+    stage.clock.move(minutes=5)
+    for challenge_id in (late.challenge_id, "x"):
+        with refused("challenge_unknown", stage):
+            stage.actions.in_app_challenge_action(challenge_id)

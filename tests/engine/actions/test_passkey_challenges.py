@@ -10,10 +10,12 @@ from passkeycore.actions import ActionState
 from passkeycore.engine.actions.steps import purpose_of
 from passkeycore.engine.passkeys.ceremonies import AsyncStatelessCeremonies, StatelessCeremonies
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
-from passkeycore.testing import VirtualClient
+from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 from tests.engine.kit import Colour, Json, browser, posted
 
 from .kit import TOKENS, Stage, forged, refused
+
+PARTNER = "https://partner.example"
 
 
 @pytest.fixture
@@ -56,6 +58,29 @@ class TestSuccess:
             else:
                 with refused(code, stage, attempts=1):
                     stage.actions.finish_passkey_challenge(tracked.token, body)
+
+    @pytest.mark.parametrize(("given", "code"), [((PARTNER,), None), ((), "cross_origin_not_allowed")])
+    def test_a_frame_is_allowed_for_this_one(self, stage: Stage, client: VirtualClient, given: Any, code: Any) -> None:
+        framed = VirtualClient(client.authenticator, client.origin, cross_origin=True, top_origin=PARTNER)
+        tracked = stage.track()
+        challenge = stage.actions.start_passkey_challenge(tracked.token, top_origins=given)
+        sign_in = stage.actions.start_passkey_sign_in("sign-in", binding="s", top_origins=given)
+        bodies = framed.get(challenge.to_dict()), framed.get(sign_in.to_dict())
+        token = stage.track(user_id="new").token
+        enrolment = stage.actions.start_passkey_enrolment(token, user_name="new", top_origins=given)
+        new = VirtualClient(SoftwareAuthenticator("new"), client.origin, cross_origin=True, top_origin=PARTNER)
+        made = new.create(enrolment.to_dict())
+        if code is None:
+            assert stage.actions.finish_passkey_challenge(tracked.token, bodies[0])
+            assert stage.actions.finish_passkey_sign_in("sign-in", bodies[1], binding="s")
+            assert stage.actions.finish_passkey_enrolment(token, made)
+            return
+        with refused(code, stage, attempts=1):
+            stage.actions.finish_passkey_challenge(tracked.token, bodies[0])
+        with refused(code, stage):
+            stage.actions.finish_passkey_sign_in("sign-in", bodies[1], binding="s")
+        with refused(code, stage):
+            stage.actions.finish_passkey_enrolment(token, made)
 
     def test_the_user_may_try_again(self, stage: Stage, client: VirtualClient) -> None:
         tracked = stage.track()

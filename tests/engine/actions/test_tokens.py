@@ -57,6 +57,26 @@ class TestFromTrack:
         met = stage.meet(tracked, client)
         assert stage.actions.action_of_token(tracked.token) == met.action == stage.actions.action_of_token(met.token)
 
+    def test_it_tells_its_kind(self, stage: Stage, client: VirtualClient) -> None:
+        tracked = stage.track()
+        assert stage.actions.read_token(tracked.token) == ("track", tracked.action)
+        met = stage.meet(tracked, client)
+        assert stage.actions.read_token(met.token) == ("success", met.action)
+        assert stage.actions.read_token(tracked.token) == ("track", met.action)
+
+    @pytest.mark.parametrize("lost", ["passkey", "user"])
+    def test_it_is_read_no_more_when_what_met_it_is_gone(self, stage: Stage, client: VirtualClient, lost: str) -> None:
+        tracked = stage.track()
+        met = stage.meet(tracked, client)
+        if lost == "passkey":
+            stage.passkeys.remove_passkey("ada", stage.passkey_of().credential_id)
+        else:
+            stage.passkeys.disable_user("ada")
+        for token in (tracked.token, met.token):
+            with refused("token_invalid", stage):
+                stage.actions.read_token(token)
+            assert stage.actions.action_of_token(token) == met.action
+
     def test_it_ends_with_the_action(self, stage: Stage, client: VirtualClient) -> None:
         tracked = stage.track()
         stage.clock.move(minutes=9, seconds=59)
@@ -201,6 +221,7 @@ class TestElsewhere:
 
 CALLS: dict[str, Callable[[Stage, str], Any]] = {
     "validate_challenge": lambda stage, token: stage.actions.validate_challenge(token),
+    "read_token": lambda stage, token: stage.actions.read_token(token),
     "action_of_token": lambda stage, token: stage.actions.action_of_token(token),
     "start_passkey_challenge": lambda stage, token: stage.actions.start_passkey_challenge(token),
     "finish_passkey_challenge": lambda stage, token: stage.actions.finish_passkey_challenge(token, {}),

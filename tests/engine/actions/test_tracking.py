@@ -284,3 +284,39 @@ class TestFinding:
         other = Stage(stage.colour, memory=stage.memory, realm="b")
         with refused("action_not_found", stage):
             FINDS[call](other, "ada", "borrow", "k")
+
+
+class TestUnenrolled:
+    """Whom a challenge is asked of who has nothing to meet it with."""
+
+    @pytest.mark.parametrize(
+        ("word", "strict", "lenient"),
+        [
+            ("pay", "CHALLENGE_REQUIRED", "ALLOW"),
+            ("look", "ALLOW", "ALLOW"),
+            ("borrow", "REVIEW_REQUIRED", "REVIEW_REQUIRED"),
+            ("steal", "BLOCK", "BLOCK"),
+        ],
+    )
+    def test_only_what_asks_for_a_challenge_is_another(
+        self, stage: Stage, word: str, strict: str, lenient: str
+    ) -> None:
+        assert stage.track(word).state == strict
+        assert stage.track(word, challenge_unenrolled=False).state == lenient
+
+    @pytest.mark.parametrize("method", ["passkey", "push", "in-app", "qr-code"])
+    def test_whoever_has_anything_is_asked(self, stage: Stage, method: str) -> None:
+        if method == "passkey":
+            stage.register()
+        else:
+            stage.enrol(method=method)
+        assert stage.track("pay", challenge_unenrolled=False).state == "CHALLENGE_REQUIRED"
+
+    def test_somebody_disabled_is_blocked(self, stage: Stage) -> None:
+        stage.register()
+        stage.passkeys.disable_user("ada")
+        assert stage.track("pay", challenge_unenrolled=False).state == "BLOCK"
+
+    def test_the_first_answer_counts(self, stage: Stage) -> None:
+        first = stage.track(idempotency_key="k", challenge_unenrolled=False)
+        assert stage.track(idempotency_key="k").state == first.state == "ALLOW"

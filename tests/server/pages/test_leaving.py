@@ -2,7 +2,8 @@
 
 import pytest
 
-from passkeycore.server.pages.leaving import is_app_scheme, may_redirect, with_token
+from passkeycore.server.pages.leaving import is_app_scheme, with_token
+from passkeycore.server.redirects import may_redirect
 
 REGISTERED = ("https://shop.example.com", "http://localhost:3000", "com.example.shop:", "authsignal:")
 
