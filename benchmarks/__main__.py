@@ -24,6 +24,7 @@ from . import (
 )
 from .peers import Peer, installed
 from .report import Section, versions
+from .serving import run as serving
 
 _SECTIONS: Final[Mapping[str, Callable[[int, Mapping[str, Peer]], Section]]] = {
     "authentication": authentication.run,
@@ -39,10 +40,13 @@ _SECTIONS: Final[Mapping[str, Callable[[int, Mapping[str, Peer]], Section]]] = {
     "actions": actions.run,
     "devices": devices.run,
     "scale": scale.run,
+    "serving": serving.run,
+    "crowd": serving.run_crowd,
+    "memory": serving.run_memory,
 }
-_WHEN_NAMED: Final = ("scale",)
+_WHEN_NAMED: Final = ("scale", "serving", "crowd", "memory")
 DEFAULT: Final = tuple(name for name in _SECTIONS if name not in _WHEN_NAMED)
-_CHOICE: Final = f"of {', '.join(_SECTIONS)}; none: all but {', '.join(_WHEN_NAMED)}, which takes long"
+_CHOICE: Final = f"of {', '.join(_SECTIONS)}; none: all but {', '.join(_WHEN_NAMED)}, which take long"
 _ROUNDS: Final = 300
 _QUICK_ROUNDS: Final = 30
 
