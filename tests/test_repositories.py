@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from passkeycore.repositories.redis import AsyncRedisCeremonies, RedisCeremonies
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
+from passkeycore.repositories.threads import InThreads
 from passkeycore.testing.contract import (
     ActionContract,
     ActionEventContract,
@@ -28,6 +29,7 @@ from passkeycore.testing.contract import (
     PasskeyContract,
     SpentContract,
     SpentRollbackContract,
+    TenancyEventContract,
 )
 
 
@@ -107,6 +109,20 @@ class TestAsyncPostgres(Whole, AsyncJoining):
     @pytest.fixture
     def repository(self, postgres: str) -> AbstractAsyncContextManager[AsyncSQLRepository]:
         return _opened(postgres)
+
+
+class TestInThreads(Whole, TenancyEventContract):
+    """Over one database, as it is whatever is within."""
+
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> AbstractAsyncContextManager[InThreads]:
+        @asynccontextmanager
+        async def opened() -> AsyncGenerator[InThreads]:
+            repository = InThreads(SQLRepository(f"sqlite:///{tmp_path}/passkeys.db", create=True, outbox=True))
+            yield repository
+            await repository.close()
+
+        return opened()
 
 
 class TestRedis(Expiring):
