@@ -19,7 +19,7 @@ from .challenges import MetChallenge, devices_of, met_by_device, met_by_passkey,
 from .context import ActionContext
 from .records import Action
 from .steps import wrong_state
-from .tracking import ClientInfo, check_word, checked_client, track
+from .tracking import ClientInfo, check_word, checked_client, tracked
 
 _PURPOSE = "passkeycore/sign-in "
 _OPEN = frozenset({ActionState.ALLOW, ActionState.CHALLENGE_REQUIRED})
@@ -147,7 +147,7 @@ async def finish_device_sign_in(
 
 async def begun(context: ActionContext, user_id: str, word: str, client: ClientInfo | None) -> Action:
     """The action of whoever has just proved themselves, unless rules say no."""
-    action = (await track(context, user_id, word, client=client)).action
+    action, _ = await tracked(context, user_id, word, client=client)
     if action.state not in _OPEN:
         raise wrong_state(action, "rules do not let the user sign in")
     return action

@@ -118,6 +118,31 @@ async def track(
         DecodeError: `user_id_invalid`; `action_invalid`, `name_invalid`: the word, the key, the scope or what the
             client sent cannot be stored.
     """
+    stored, enrolled = await tracked(
+        context,
+        user_id,
+        action,
+        idempotency_key=idempotency_key,
+        client=client,
+        scope=scope,
+        redirect_url=redirect_url,
+        challenge_unenrolled=challenge_unenrolled,
+    )
+    return TrackedAction(action=stored, token=track_token(context, stored), enrolled_methods=enrolled)
+
+
+async def tracked(
+    context: ActionContext,
+    user_id: str,
+    action: str,
+    *,
+    idempotency_key: str | None = None,
+    client: ClientInfo | None = None,
+    scope: Collection[str] = (),
+    redirect_url: str | None = None,
+    challenge_unenrolled: bool = True,
+) -> tuple[Action, tuple[Method, ...]]:
+    """The action of `track`, as it is now, and what its user has enrolled; for flows that need no token."""
     now = context.now()
     check_user_id(user_id)
     client = checked_client(client)
@@ -181,7 +206,7 @@ async def track(
     stored = await context.repository.add_action(new, context.stored(event))
     if stored is new:
         context.tell(event)
-    return TrackedAction(action=as_of(stored, now), token=track_token(context, stored), enrolled_methods=enrolled)
+    return as_of(stored, now), enrolled
 
 
 async def validate_challenge(

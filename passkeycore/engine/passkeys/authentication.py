@@ -29,7 +29,7 @@ from ...webauthn.encoding import encode_base64url
 from ...webauthn.extension_inputs import AuthenticationExtensions
 from ...webauthn.options import AuthenticationState, CredentialDescriptor, Preset, RequestOptions
 from ...webauthn.responses import AuthenticationResponse
-from ..checks import check_opaque, check_user_id, own_or_free
+from ..checks import OwnPurpose, check_opaque, check_user_id, own_or_free
 from ..records import Ceremony, EventType, Passkey, User
 from .context import Context
 from .decoys import decoys as decoys_of
@@ -78,7 +78,8 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
         verified: What level 1 found: flags, counter, extensions.
         authenticated_at: UTC.
         purpose: What the ceremony was for.
-        step_up_token: Proves to `validate_step_up` that this happened; None without purpose or without tokens.
+        step_up_token: Proves to `validate_step_up` that this happened; None without a purpose of the application's, or
+            without tokens.
     """
 
     user: User
@@ -227,6 +228,7 @@ async def finish_authentication(
     Spec: #sctn-verifying-assertion
     """
     now = context.now()
+    is_ours = purpose is None or isinstance(purpose, OwnPurpose)  # whoever asked proves it by other means, or not
     try:
         response = context.rp.parse_authentication(body)
         challenge = claimed_challenge(response.client_data_json, context.rp.policy)
@@ -263,7 +265,7 @@ async def finish_authentication(
         for _ in range(_ATTEMPTS):
             if user.disabled_at is not None:
                 raise CeremonyError(Code.USER_DISABLED, "the user is disabled")
-            token = None if purpose is None else step_up_token(context, state, passkey, user, now)
+            token = None if is_ours else step_up_token(context, state, passkey, user, now)
             if await repository.advance_passkey(realm, verified.update, now, context.stored(event)):
                 break
             found = await repository.find_passkey(realm, response.raw_id)

@@ -41,6 +41,9 @@ class ServerKey(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"ServerKey(key_id={self.key_id!r}, kind={self.kind!r}, …)"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("key_id", self.key_id), ("kind", self.kind)]
+
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator has changed of a tenant's settings, over the file.
@@ -87,6 +90,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Profile(user_id={self.user_id!r}, …)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("user_id", self.user_id)]
 
 
 class ProfileFilter(msgspec.Struct, frozen=True, kw_only=True):

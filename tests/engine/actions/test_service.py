@@ -15,7 +15,15 @@ from tests.engine.kit import NOW, Colour
 from .kit import TOKENS, Stage, refused
 
 # The flows that are steps of others alone.
-STEPS = {"waiting_action", "begun", "met_by_passkey", "met_by_device", "owned_authenticators", "check_authenticator"}
+STEPS = {
+    "tracked",
+    "waiting_action",
+    "begun",
+    "met_by_passkey",
+    "met_by_device",
+    "owned_authenticators",
+    "check_authenticator",
+}
 FLOWS: dict[str, Callable[..., Any]] = {
     name: flow
     for module in (tracking, challenges, sign_in, in_app, enrolment)

@@ -209,8 +209,12 @@ class TestElsewhere:
         met = stage.meet(stage.track(), client)
         assert met.authentication is not None
         assert met.authentication.purpose is not None
+        assert met.authentication.step_up_token is None, "the action's own token proves it"
+        start = stage.passkeys.start_authentication(user_id="ada", purpose="transfer")
+        stepped = stage.passkeys.finish_authentication(client.get(start.to_dict()), user_id="ada", purpose="transfer")
+        assert stepped.step_up_token is not None
         enrolment = stage.devices.start_enrolment("ada").token
-        for token in (met.authentication.step_up_token, enrolment):
+        for token in (stepped.step_up_token, enrolment):
             with refused("token_invalid", stage):
                 stage.actions.validate_challenge(token)
         with refused("token_invalid", stage):
