@@ -1,4 +1,8 @@
-"""Long runs, too long for every change: ``python -m tests.soak crash --kills 200``, ``… machine --minutes 20``.
+"""Long runs, too long for every change.
+
+    python -m tests.soak crash --kills 200
+    python -m tests.soak machine --minutes 20
+    python -m tests.soak serve --seconds 60
 
 Each prints lines of figures and ends with 1 when a rule was broken.
 """
@@ -16,10 +20,12 @@ from typing import Final
 from tests.crash.harness import Crash, crash_at_random
 from tests.crash.postgres import Server, crashing_server
 from tests.crash.verdict import Verdict
+from tests.servers import postgres_server
 
 _KILLS: Final = 200
 _SERVER_EVERY: Final = 10
 _MINUTES: Final = 20
+_SECONDS: Final = 60
 _HISTORIES: Final = 500  # from one seed
 
 
@@ -46,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine.add_argument("--seed", type=int, metavar="N", help="of the first histories (a random one)")
     machine.add_argument("--steps", type=_positive, metavar="N", help="of each history, at most (as in CI)")
     machine.set_defaults(run=_machine)
+    serve = commands.add_parser("serve", help="kill processes of passkeycore serve under clients, and judge the rest")
+    serve.add_argument("--seconds", type=float, default=_SECONDS, metavar="N", help=f"for each database ({_SECONDS})")
+    serve.add_argument("--seed", type=int, default=0, metavar="N", help="of the random moments (0)")
+    serve.set_defaults(run=_serve)
     given = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], bool] = given.run
     return 0 if run(given) else 1
@@ -65,6 +75,27 @@ def _server_crash(server: Server, given: argparse.Namespace, number: int) -> Cra
     if left:
         return None
     return server.crash if turn % 2 else server.kill
+
+
+def _serve(given: argparse.Namespace) -> bool:
+    from tests.server.killing import killed_while_serving
+
+    good = True
+    with postgres_server() as postgres, tempfile.TemporaryDirectory() as directory:
+        for name, database in (("sqlite", f"sqlite:///{directory}/passkeys.db"), ("postgresql", postgres)):
+            began, place = time.monotonic(), Path(directory) / name
+            place.mkdir()
+            found = killed_while_serving(database, place, seconds=given.seconds, seed=given.seed)
+            for violation in found.violations:
+                print(f"{name}: VIOLATION: {violation}", flush=True)
+            done = ", ".join(f"{number} {step}" for step, number in found.done.items())
+            print(
+                f"{name}: {found.kills} kills; {done}; {found.cut_off} requests cut off; "
+                f"{len(found.violations)} violations; {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+            good = good and not found.violations
+    return good
 
 
 def _machine(given: argparse.Namespace) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -11,20 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..errors import ConfigurationError
-from . import MISUSE, complain
+from . import complain
 from .output import printer
 
 if TYPE_CHECKING:
     from ..config.server import ServerSettings
 
-_GRACE_S: Final = 10  # for requests under way when it is stopped; process managers wait longer
 _SECRET_BYTES: Final = 32
-_MESSAGE_BYTES: Final = 65_536  # of a WebSocket
+_BACKLOG: Final = 2_048  # connections that nobody has taken yet
 _BASE_URL: Final = "http://localhost:8000"
 
 
 def serve(config: str, host: str | None, port: int | None, workers: int | None) -> int:
-    """The exit code: 0 when SIGINT or SIGTERM stopped it, 2 when it could not start.
+    """The exit code: 0 when SIGINT or SIGTERM stopped it, 2 when it, or later its processes, could not start.
 
     Args:
         config: The file.
@@ -33,7 +31,7 @@ def serve(config: str, host: str | None, port: int | None, workers: int | None) 
     given = {"host": host, "port": port, "workers": workers}
     try:
         settings = _settings(config, {name: value for name, value in given.items() if value is not None})
-        return _run(Path(config).absolute(), settings)
+        return _run(settings)
     except ConfigurationError as error:
         return complain(error.message)
     except OSError as error:
@@ -80,43 +78,18 @@ def _settings(config: str, given: dict[str, Any]) -> "ServerSettings":
     return settings
 
 
-def _run(file: Path, settings: "ServerSettings") -> int:
-    import uvicorn
+def _run(settings: "ServerSettings") -> int:
+    from ..server.process import serve_process
+    from ..server.workers import MOST_FAILURES, serve_workers
 
-    from ..server.process import CONFIG
-
-    os.environ[CONFIG] = str(file)  # the application is made in each process, from the same file
-    options: dict[str, Any] = {
-        "factory": True,
-        "lifespan": "on",
-        "ws": "websockets-sansio",
-        "ws_max_size": _MESSAGE_BYTES,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": _GRACE_S,
-    }
-    application = "passkeycore.server.process:application"
-    if settings.workers > 1:
-        _announce(settings, settings.port)
-        try:
-            uvicorn.run(application, host=settings.host, port=settings.port, workers=settings.workers, **options)
-        except SystemExit:  # uvicorn has said why
-            return MISUSE
-        return 0
-    server = uvicorn.Server(uvicorn.Config(application, **options))
-
-    def stop(number: int, frame: object) -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)  # also what uvicorn raises once more when it has stopped: then it changes nothing
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.create_server((settings.host, settings.port), family=family) as listener:
+    with socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG) as listener:
         _announce(settings, listener.getsockname()[1])
-        server.run([listener])
-    return 0
+        if settings.workers == 1:
+            return 0 if serve_process(settings, listener, lambda: None) else complain("the server could not start")
+        if serve_workers(settings, listener):
+            return 0
+    return complain(f"the server has ended: {MOST_FAILURES} processes in a row could not start")
 
 
 def _announce(settings: "ServerSettings", port: int) -> None:

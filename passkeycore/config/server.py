@@ -17,7 +17,7 @@ What belongs here: what follows from the keys, whose tables are in `server_keys`
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import time
 from hmac import compare_digest
 from typing import Any, Final, cast
@@ -26,14 +26,16 @@ import msgspec
 
 from ..actions.rules import ActionRules
 from ..errors import ConfigurationError
-from . import Config, resolve
+from . import AndroidApp, Config, resolve
 from .checks import read_table, reason
 from .files import Format, read_file, read_text
 from .rules import make_rules
-from .server_keys import OVERRIDABLE, SERVER_KEYS, TENANT_KEYS, describe_server
+from .server_keys import CAN_BE_NONE, OVERRIDABLE, SERVER_KEYS, TENANT_KEYS, PasskeyConfig, describe_server, is_ours
 from .source import Node
+from .well_known import well_known_files
 
 __all__ = [
+    "CAN_BE_NONE",
     "OVERRIDABLE",
     "IntegrationKey",
     "Limits",
@@ -43,6 +45,7 @@ __all__ = [
     "describe_server",
     "load_server",
     "parse_server",
+    "shared_config",
     "tenant_settings",
     "tenant_values",
 ]
@@ -80,6 +83,9 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
         webhook_url: Where events are sent; None: nowhere.
         webhook_format: How: ``standard`` or ``authsignal``.
         number_matching: Whether a push asks for the number that the page shows.
+        default_action: The word under which an action begins whose client names none; 1 to 64 of ``A-Z a-z 0-9 _ -``.
+        challenge_unenrolled: What ``/v1`` says where a challenge is asked of a user who has nothing enrolled: True:
+            ``CHALLENGE_REQUIRED``; False: ``ALLOW``, as servers expect that have moved here.
         api_keys: Of the file, for the tenant's servers; 32 to 4096 bytes each.
         integration_keys: Of the file, likewise, for commands.
         revision: Of the operator's changes; 0: there are none.
@@ -94,6 +100,8 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     webhook_format: str = "standard"
     number_matching: bool = False
+    default_action: str = "sign-in"
+    challenge_unenrolled: bool = False
     api_keys: tuple[bytes, ...] = ()
     integration_keys: tuple[IntegrationKey, ...] = ()
     revision: int = 0
@@ -109,7 +117,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests are answered in which time, each such as ``600/minute``.
 
     Attributes:
-        per_tenant: About one tenant.
+        per_tenant: About one tenant: by its servers, and as many by all others.
         per_address: From one address, save those of servers that have shown a key. The default is for an office behind
             one address, some of whom are just waiting.
         per_user: About one user of a tenant. A page that waits asks every second; who guesses is stopped by the engine.
@@ -126,11 +134,14 @@ class TenantTable(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         settings: The tenant without any changes.
         node: The table in the file.
-        fields: What it was read as.
+        members: The keys that are given, each where it stands: those of the file that ``passkey_config`` names, and
+            over them those of the table.
+        fields: What they were read as.
     """
 
     settings: TenantSettings
     node: Node
+    members: Mapping[str, Node]
     fields: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -203,8 +214,8 @@ def parse_server(text: str, *, name: str, format: Format) -> ServerSettings:
 
     Raises:
         ConfigurationError: A syntax error, a key that is unknown, missing or given twice, a value that its key does
-            not take, or a key of a server that opens two things. Its message names file, line and key, and `path` is
-            the key; None where no key is at fault.
+            not take, a key of a server that opens two things, or tenants of one RP ID whose well-known files do not
+            go together. Its message names file, line and key, and `path` is the key; None where no key is at fault.
     """
     root = read_text(text, name=name, format=format)
     fields = read_table(root, SERVER_KEYS)
@@ -217,6 +228,7 @@ def parse_server(text: str, *, name: str, format: Format) -> ServerSettings:
         raise root.child("operator_secret").fault("it makes tokens, too: choose another one")
     tenants = {tenant_id: _table(tenant_id, node) for tenant_id, node in fields.pop("tenants").items()}
     _check_keys_differ(tenants)
+    _check_shared_files(tenants)
     limits = Limits(**fields.pop("limits", {}))
     return ServerSettings(**fields, limits=limits, secrets=(secret, *previous), tenants=tenants)
 
@@ -227,7 +239,7 @@ def tenant_settings(table: TenantTable, values: bytes | None = None, *, revision
     Args:
         table: What the file says.
         values: Keys of `OVERRIDABLE` and their values, a JSON object in UTF-8. A key replaces all that the file says
-            of it. None: nothing was changed.
+            of it; null, for keys of `CAN_BE_NONE`: as if the file did not say anything. None: nothing was changed.
         revision: Of these changes.
 
     Raises:
@@ -237,12 +249,40 @@ def tenant_settings(table: TenantTable, values: bytes | None = None, *, revision
     if values is None:
         return table.settings
     changed = _changes(table, values)
-    fields = read_table(changed, OVERRIDABLE)
+    members = changed.members()
+    none = {key for key, node in members.items() if node.value is None and key in CAN_BE_NONE}
+    fields = read_table(
+        changed._replace(value={key: node.value for key, node in _without(members, none).items()}), OVERRIDABLE
+    )
+    place = _place(table.node, {**table.members, **members})
+    return _settings(table.settings.tenant_id, place, {**_without(table.fields, none), **fields}, revision)
 
-    def place(key: str) -> Node:
-        return (changed if key in fields else table.node).child(key)
 
-    return _settings(table.settings.tenant_id, place, {**table.fields, **fields}, revision)
+def shared_config(configs: Sequence[Config]) -> Config:
+    """What the well-known files of one RP ID follow from, where several tenants have it: what any of them says.
+
+    Args:
+        configs: At least one, all of one RP ID. The pages for password managers are those of the first that has them.
+    """
+    if len(configs) == 1:
+        return configs[0]
+    apps: dict[str, dict[str, None]] = {}
+    for app in (app for config in configs for app in config.android_apps):
+        apps.setdefault(app.package_name, {}).update(dict.fromkeys(app.sha256_fingerprints))
+    return msgspec.structs.replace(
+        configs[0],
+        android_apps=tuple(
+            AndroidApp(package_name=name, sha256_fingerprints=(*prints,)) for name, prints in apps.items()
+        ),
+        **{
+            name: tuple(dict.fromkeys(value for config in configs for value in getattr(config, name)))
+            for name in ("ios_apps", "related_origins")
+        },
+        **{
+            name: next((getattr(config, name) for config in configs if getattr(config, name) is not None), None)
+            for name in ("passkey_enroll_url", "passkey_manage_url")
+        },
+    )
 
 
 def tenant_values(table: TenantTable, values: bytes | None = None) -> dict[str, Any]:
@@ -255,9 +295,7 @@ def tenant_values(table: TenantTable, values: bytes | None = None) -> dict[str, 
         ConfigurationError: `values` are no JSON object.
     """
     changed = {} if values is None else _changes(table, values).members()
-    return {
-        key: _as_json(node.value) for key, node in {**table.node.members(), **changed}.items() if key in OVERRIDABLE
-    }
+    return {key: _as_json(node.value) for key, node in {**table.members, **changed}.items() if key in OVERRIDABLE}
 
 
 def _changes(table: TenantTable, values: bytes) -> Node:
@@ -270,18 +308,40 @@ def _changes(table: TenantTable, values: bytes) -> Node:
 
 
 def _table(tenant_id: str, node: Node) -> TenantTable:
-    fields = read_table(node, TENANT_KEYS)
-    return TenantTable(settings=_settings(tenant_id, node.child, fields, 0), node=node, fields=fields)
+    members = node.members()
+    # A hostname that is missing here is missing there, or it is no such file.
+    fields = read_table(node, _WITH_FILE if _FILE in members else TENANT_KEYS)
+    file: PasskeyConfig | None = fields.pop(_FILE, None)
+    if file is not None:
+        members, fields = {**file.members, **members}, {**file.fields, **fields}
+    place = _place(node, members)
+    return TenantTable(settings=_settings(tenant_id, place, fields, 0), node=node, members=members, fields=fields)
 
 
-_OWN: Final = ("redirect_urls", "frame_origins", "cors_origins", "webhook_url", "webhook_format", "number_matching")
+def _place(node: Node, members: Mapping[str, Node]) -> Callable[[str], Node]:
+    """Where each key stands, or would stand."""
+    return lambda key: members[key] if key in members else node.child(key)
+
+
+_FILE: Final = "passkey_config"
+_WITH_FILE: Final = {name: key._replace(required=False) for name, key in TENANT_KEYS.items()}
+_OWN: Final = (
+    *("redirect_urls", "frame_origins", "cors_origins", "webhook_url", "webhook_format", "number_matching"),
+    *("default_action", "challenge_unenrolled"),
+)
 
 
 def _settings(tenant_id: str, place: Callable[[str], Node], fields: Mapping[str, Any], revision: int) -> TenantSettings:
     of_config = {name: value for name, value in fields.items() if name in Config.__struct_fields__}
+    for index, origin in enumerate(of_config.get("origins", ())):
+        if not is_ours(origin):
+            raise place("origins").child(index).fault("neither a web origin nor that of an Android or iOS app")
     config = Config(**resolve(place, of_config), realm=tenant_id)
+    if "." not in config.rp_id and config.rp_id != "localhost":
+        raise place("rp_id" if "rp_id" in fields else "hostname").fault("a domain of one word is nobody's own")
     try:
         config.relying_party()
+        well_known_files(config)
     except ConfigurationError as error:
         raise place(str(error.path)).fault(reason(error)) from None
     one = (fields["api_key"],) if "api_key" in fields else ()
@@ -318,6 +378,28 @@ def _check_keys_differ(tenants: Mapping[str, TenantTable]) -> None:
             if any(compare_digest(key, other) for other in seen):
                 raise table.node.child(place).fault("a key that opens something else, too")
             seen.append(key)
+
+
+def _check_shared_files(tenants: Mapping[str, TenantTable]) -> None:
+    """Returns only when the well-known files of every RP ID can be made, whoever shares it.
+
+    Raises:
+        ConfigurationError: As `well_known_files`, at the tenant with which they do not go any more.
+    """
+    together: dict[str, list[Config]] = {}
+    for table in tenants.values():
+        config = table.settings.config
+        configs = together.setdefault(config.rp_id, [])
+        configs.append(config)
+        try:
+            well_known_files(shared_config(configs))
+        except ConfigurationError as error:
+            place = _place(table.node, table.members)(str(error.path))
+            raise place.fault(f"{reason(error)} (with other tenants of this RP ID)") from None
+
+
+def _without(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}
 
 
 def _as_json(value: object) -> Any:

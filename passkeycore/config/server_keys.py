@@ -8,13 +8,16 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
+from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
 
+from ..errors import ConfigurationError
 from ..webauthn.origins import check_origin
-from .checks import Check, Key, by_name, matching, number, several, table, text, url, word
+from .checks import Check, Key, by_name, matching, number, read_table, several, table, text, url, word
+from .files import read_file, read_text
 from .keys import KEYS, SECRET, WEB_ORIGIN, secret_keys
 from .rules import RULE_KEYS
 from .source import Node
@@ -31,6 +34,13 @@ _NO_APPS: Final = frozenset(
         *("moz-extension", "intent", "android-app", "content", "mailto", "tel", "sms", "facetime", "cid", "mid"),
     )
 )
+_APP_ORIGINS: Final = ("android:apk-key-hash:", "ios:")
+_DOMAIN: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+")
+_LOCAL_NAMES: Final = frozenset({"localhost", "local", "localdomain", "internal"})
+# Addresses of IPv6 that stand for one of IPv4: compatible, mapped, NAT64, Teredo, 6to4.
+_TO_IPV4: Final = [
+    *map(ip_network, ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+]
 _ELSEWHERE: Final = (", in an environment variable", ", in a file")
 _ABOVE_TENANTS: Final = {"database", "redis", "secret", "secret_env", "secret_file", "previous_secrets", "realm"}
 
@@ -67,6 +77,30 @@ def _split(value: str) -> SplitResult | None:
     return None
 
 
+def is_ours(origin: str) -> bool:
+    """Whether an origin is of a kind that clients have: a web origin, or that of an Android or iOS app."""
+    return origin.startswith(_APP_ORIGINS) or check_origin(origin) is not None
+
+
+def leads_out(webhook_url: str) -> bool:
+    """Whether a URL that ``webhook_url`` takes leads out of the server's own network, as far as its spelling tells."""
+    parts = _split(webhook_url)
+    return parts is not None and parts.scheme == "https" and _is_public(parts.hostname or "")
+
+
+def _is_public(host: str) -> bool:
+    """Whether a host is a name of the public DNS, or a public address."""
+    with suppress(ValueError):
+        address = ip_address(host)
+        if isinstance(address, IPv4Address):
+            return address.is_global
+        return address.is_global and not any(address in network for network in _TO_IPV4)
+    name = host.removesuffix(".").lower()
+    last = name.rpartition(".")[2]
+    # Resolvers read 127.1, 0x7f000001 and the like as addresses.
+    return bool(_DOMAIN.fullmatch(name)) and not last[0].isdigit() and last not in _LOCAL_NAMES
+
+
 def _is_local(host: str) -> bool:
     with suppress(ValueError):
         return ip_address(host).is_loopback
@@ -79,6 +113,33 @@ def _is_network(value: str) -> bool:
     return False
 
 
+class PasskeyConfig(NamedTuple):
+    """What a file of `passkeycore.config` gives a tenant.
+
+    Attributes:
+        members: Its keys, each where it stands.
+        fields: What they were read as.
+    """
+
+    members: Mapping[str, Node]
+    fields: Mapping[str, Any]
+
+
+def _passkey_config(node: Node) -> PasskeyConfig:
+    path = Path(node.source.name).parent / cast("str", _FILE.read(node))
+    try:
+        content, form = read_file(path)
+    except ConfigurationError as error:
+        raise node.fault(error.message) from None
+    root = read_text(content, name=str(path), format=form)
+    fields = read_table(root, KEYS)
+    return PasskeyConfig(
+        {name: member for name, member in root.members().items() if name not in _ABOVE_TENANTS},
+        {name: value for name, value in fields.items() if name not in _ABOVE_TENANTS},
+    )
+
+
+_FILE: Final = text("the path of a file, absolute or beginning where this file is", bool)
 _RATE: Final = matching('a number and a time, such as "600/minute"', "[1-9][0-9]{0,8}/(?:second|minute|hour|day)")
 _ORIGINS: Final = several(WEB_ORIGIN)
 
@@ -99,7 +160,7 @@ def _integration_key(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 LIMITS: Final = by_name(
-    Key("per_tenant", _RATE, "Requests about one tenant.", '"60000/minute"'),
+    Key("per_tenant", _RATE, "Requests about one tenant: by its servers, and as many by all others.", '"60000/minute"'),
     Key(
         "per_address",
         _RATE,
@@ -112,6 +173,13 @@ LIMITS: Final = by_name(
 
 TENANT_KEYS: Final = by_name(
     *(key for name, key in KEYS.items() if name not in _ABOVE_TENANTS),
+    Key(
+        "passkey_config",
+        Check(_FILE.expected, _passkey_config),
+        "A passkey_config.jsonc, whose keys count where this table does not say otherwise. What it says of secrets and "
+        "storage is for servers that are built on it, not for this one.",
+        '"passkey_config.jsonc"',
+    ),
     Key(
         "redirect_urls",
         several(
@@ -132,7 +200,8 @@ TENANT_KEYS: Final = by_name(
     Key(
         "cors_origins",
         _ORIGINS,
-        "Origins of pages whose scripts may call what is for clients, besides `origins`.",
+        "Origins of pages whose scripts may call what is for clients, besides `origins`. Only those of the server's "
+        "own site get as far as signing in there: browsers send the visitor's cookie from no other.",
         '["https://www.example.com"]',
     ),
     Key(
@@ -151,6 +220,19 @@ TENANT_KEYS: Final = by_name(
         "number_matching",
         Check("true or false", _boolean),
         "Whether a phone that approves asks for the number that the page shows.",
+        "false",
+    ),
+    Key(
+        "default_action",
+        matching("1 to 64 of A-Z a-z 0-9 _ -", "[A-Za-z0-9_-]{1,64}"),
+        "Under which word an action begins whose client names none.",
+        '"sign-in"',
+    ),
+    Key(
+        "challenge_unenrolled",
+        Check("true or false", _boolean),
+        "What servers that moved here from Authsignal are told where a challenge is asked of a user who has nothing "
+        "enrolled: true: CHALLENGE_REQUIRED; false: ALLOW, as there.",
         "false",
     ),
     Key(
@@ -178,10 +260,13 @@ OVERRIDABLE: Final[Mapping[str, Key]] = {
     for name in (
         *("hostname", "rp_id", "name", "origins", "related_origins", "android_apps", "ios_apps"),
         *("max_passkeys_per_user", "redirect_urls", "frame_origins", "cors_origins", "webhook_url", "webhook_format"),
-        *("number_matching", "default", "actions", "failure_window_s"),
+        *("number_matching", "default_action", "challenge_unenrolled", "default", "actions", "failure_window_s"),
     )
 }
 """What an operator may change while the server runs: no keys, no secrets."""
+
+CAN_BE_NONE: Final = frozenset({"name", "rp_id", "webhook_url"})
+"""Of these, texts that an operator may switch off, whatever the file says."""
 
 
 def _tenants(node: Node) -> object:
@@ -215,7 +300,10 @@ SERVER_KEYS: Final = by_name(
     ),
     Key("redis", url("redis", "rediss", "unix"), KEYS["redis"].meaning, KEYS["redis"].example),
     *secret_keys("secret", "What tokens and keys are made with: random characters."),
-    KEYS["previous_secrets"],
+    KEYS["previous_secrets"]._replace(
+        meaning="Secrets that are replaced, but whose tokens are still good. Keys that the portal made with one stay "
+        "good until they are rotated there, also when it is not listed here any more."
+    ),
     *secret_keys("operator_secret", "What opens the portal. By default it is closed."),
     Key("limits", table(LIMITS, dict), "How many requests are answered; more get status 429."),
     Key("body_bytes", number(1_024, 1_048_576, " of bytes"), "The longest body that is read.", "65536"),

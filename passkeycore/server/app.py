@@ -1,11 +1,13 @@
 """The whole server as one ASGI application: rooms, well-known files, health, and what is around all of them.
 
 What belongs here: what answers where no room does, and the order of the layers. From the outside: request id and
-security headers, access log, origins of other hosts, limits of addresses, the routes. `rooms` has the rooms.
+security headers, the last resort for errors, access log, limits of addresses, origins of other hosts, the routes.
+`rooms` has the rooms.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,13 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from .access_log import AccessLog
-from .background import describe, lifespan
+from .background import lifespan
 from .cors import Cors
-from .http import Edge, json_answer, request_id
-from .limits import AddressLimits, RateLimits
+from .http import Edge, describe, json_answer, request_id
+from .limits import AddressLimits, RateLimits, Refusal
 from .rooms import ROOMS, Parts, refused
 from .webhooks import Webhooks
 from .well_known import live_well_known_routes
@@ -36,8 +38,9 @@ _OUR_FAULT: Final = "Something went wrong on the server. Please try again."
 def server_app(tenants: "LiveTenants", settings: "ServerSettings") -> ASGIApp:
     """The application: every room, for every tenant, at the path of ``base_url``.
 
-    ``/health`` says that the process is alive, ``/ready`` that database and Redis answer within a second; both are at
-    the root, as the well-known files are. The storage of `tenants` is closed when the application ends.
+    ``/health`` says that the process is alive, ``/ready`` that database and Redis answer within a second and every
+    tenant is served; both are at the root, as the well-known files are. The storage of `tenants` is closed when the
+    application ends.
     """
     base_path = urlsplit(settings.base_url).path
     webhooks = Webhooks(tenants)
@@ -52,7 +55,7 @@ def server_app(tenants: "LiveTenants", settings: "ServerSettings") -> ASGIApp:
 
     def told(scope: Scope, error: HTTPException) -> Response:
         path = scope["path"]
-        return refused(path.removeprefix(base_path) if path.startswith(f"{base_path}/") else "", error)
+        return refused(path.removeprefix(base_path) if path.startswith(f"{base_path}/") else "", error, base_path)
 
     async def handled(request: Request, error: Exception) -> Response:
         return told(request.scope, error if isinstance(error, HTTPException) else HTTPException(500, _OUR_FAULT))
@@ -60,31 +63,59 @@ def server_app(tenants: "LiveTenants", settings: "ServerSettings") -> ASGIApp:
     handlers: dict[Any, ExceptionHandler] = dict.fromkeys((HTTPException, Exception), handled)
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan(tenants, webhooks))
     app.router.redirect_slashes = False  # a redirect repeats what is in the path
-    limits = RateLimits(settings.limits, tenants.storage.redis)
-    layered: ASGIApp = LastResort(app)
-    layered = AddressLimits(
-        layered, limits, refused=told, trusted_proxies=settings.trusted_proxies, free=("/health", "/ready")
+    cors = Cors(
+        app,
+        tenants.origins_of,
+        [base_path + path for room in ROOMS for path in room.cors],
+        closed=[base_path + path for room in ROOMS for path in room.servers],
     )
-    layered = Cors(layered, tenants.origins_of, [base_path + path for room in ROOMS for path in room.cors])
-    layered = AccessLog(layered, routes)
-    return Edge(layered, body_bytes=settings.body_bytes, body_timeout_s=settings.body_timeout_s)
+    layered: ASGIApp = AddressLimits(
+        cors,
+        RateLimits(settings.limits, tenants.storage.redis, secret=settings.secrets[0]),
+        refused=lambda scope, error: cors.granting(told(scope, error)),  # a page may read when to come back
+        trusted_proxies=settings.trusted_proxies,
+        free=("/health", "/ready"),
+    )
+    return Edge(
+        LastResort(AccessLog(layered, routes), told),
+        body_bytes=settings.body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+        trusted_proxies=settings.trusted_proxies,
+        tls_only=settings.base_url.startswith("https:"),
+    )
 
 
 class LastResort:
-    """`app`, whose unexpected errors, which it has answered, are logged: what kind and where, without their words."""
+    """`app`, each of whose unexpected errors is logged, and answered where it was not answered yet.
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wraps `app`."""
+    The log says what kind of error it was and where, without its words.
+    """
+
+    def __init__(self, app: ASGIApp, told: Refusal) -> None:
+        """Wraps `app`; `told` makes what answers."""
         self._app = app
+        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
+        has_begun = False
+
+        async def seen(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, seen)
         except Exception as error:
             if scope["type"] == "lifespan":
                 raise
             _LOGGER.error("request %s failed: %s", request_id(scope), describe(error))
+            if scope["type"] == "websocket":
+                with suppress(Exception):  # it is closed already
+                    await send({"type": "websocket.close", "code": 1011})
+            elif not has_begun:
+                await self._told(scope, HTTPException(500, _OUR_FAULT))(scope, receive, send)
 
 
 async def _health(request: Request) -> Response:
@@ -93,8 +124,11 @@ async def _health(request: Request) -> Response:
 
 def _ready(tenants: "LiveTenants") -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        answers: Mapping[bool, tuple[str, int]] = {True: ("ready", 200), False: ("unavailable", 503)}
-        status, code = answers[await tenants.storage.answers()]
-        return json_answer({"status": status}, code)
+        if not await tenants.storage.answers():
+            return json_answer({"status": "unavailable"}, 503)
+        problems = await tenants.problems()
+        if problems:
+            return json_answer({"status": "unavailable", "tenants": list(problems)}, 503)
+        return json_answer({"status": "ready"})
 
     return endpoint

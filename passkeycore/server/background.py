@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-import os
-import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 
+from .http import describe
 from .webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -35,16 +34,33 @@ def lifespan(
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncGenerator[None]:
         stop = asyncio.Event()
-        sweeper = asyncio.create_task(_sweep(tenants.storage, tenants.now, sweep_s, stop))
-        deliveries = asyncio.create_task(webhooks.run(stop))
+        tasks = [
+            _task("removing what expired", _sweep(tenants.storage, tenants.now, sweep_s, stop)),
+            _task("delivering events", webhooks.run(stop)),
+        ]
         try:
             yield
         finally:
             stop.set()  # rather than to cancel them: what is under way would outlive the connections
-            await asyncio.gather(sweeper, deliveries)
-            await tenants.storage.close()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:
+                await tenants.storage.close()
 
     return running
+
+
+def _task(doing: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """What runs until it is told to stop; when it fails, that is logged at once: nobody waits for it before the end."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _LOGGER.error("%s has ended: %s", doing, describe(error))
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task
 
 
 async def _sweep(storage: "Storage", now: Callable[[], datetime], every_s: float, stop: asyncio.Event) -> None:
@@ -58,10 +74,3 @@ async def _sweep(storage: "Storage", now: Callable[[], datetime], every_s: float
             await storage.repository.remove_expired(now())
         except Exception as error:  # noqa: BLE001 - whatever the driver raises: it may be gone in a minute
             _LOGGER.warning("what expired was not removed: %s", describe(error))
-
-
-def describe(error: BaseException) -> str:
-    """What went wrong and where, without its words: those of a driver have what it was asked."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    return type(error).__qualname__ + place

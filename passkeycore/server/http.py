@@ -1,12 +1,14 @@
 """What every request and answer of the server goes through: bodies, JSON, the client's address, headers, request ids.
 
 Nothing here knows a dialect. What is wrong with a request is an `HTTPException`, which each room answers in its own
-form.
+form; what is wrong with us is logged as `describe` has it.
 """
 
 import asyncio
+import os
 import re
 import secrets
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -34,6 +36,9 @@ _SERVER: Final = "passkeycore.by_server"
 _REQUEST_ID: Final = "passkeycore.request_id"
 _FORM: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _MOST_HOPS: Final = 20  # of proxies; nobody has as many
+# As some proxies write it, with the port of the connection: 192.0.2.1:4711, [2001:db8::1]:4711, [2001:db8::1].
+_WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Za-z:.%]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+_HSTS: Final = "max-age=31536000"  # a year; subdomains and browsers' own lists are for the domain's owner to decide
 
 HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",
@@ -89,13 +94,13 @@ def client_address(request: HTTPConnection, trusted_proxies: Collection[str] = (
         trusted_proxies: Addresses and networks whose ``X-Forwarded-For`` is believed: the last address in it that is
             none of theirs is the client's. Whatever stands before that, the client can have made up.
     """
-    address = _address(request.client.host if request.client is not None else "")
+    address = _peer(request.scope)
     if address is None:
         return ""
     trusted = _networks(tuple(trusted_proxies))
     hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",") if trusted else []
     for hop in reversed(hops[-_MOST_HOPS:]):
-        if not any(address in network for network in trusted if network.version == address.version):
+        if not _is_within(address, trusted):
             break
         said = _address(hop.strip())
         if said is None:
@@ -131,42 +136,104 @@ def request_id(scope: Scope) -> str:
     return str(scope.get(_REQUEST_ID, ""))
 
 
+def describe(error: BaseException) -> str:
+    """What went wrong and where, without its words: those of a driver have what it was asked."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    return type(error).__qualname__ + place
+
+
 class Edge:
     """`app` with a request id and the security headers on every answer, and with bounds for `read_body`.
 
-    A proxy in front may give the id in ``X-Request-Id``; whatever does not look like one is replaced.
+    An answer that begins before the body of its request was read to its end closes the connection: nobody reads the
+    rest of it, however long it takes to come.
     """
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int = BODY_BYTES, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
-        """Keeps the bounds, in bytes and seconds."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        body_bytes: int = BODY_BYTES,
+        body_timeout_s: float = BODY_TIMEOUT_S,
+        trusted_proxies: Collection[str] = (),
+        tls_only: bool = False,
+    ) -> None:
+        """Wraps `app`.
+
+        Args:
+            app: What answers.
+            body_bytes: The longest body that is read.
+            body_timeout_s: How long it may take to come, in seconds.
+            trusted_proxies: Addresses and networks whose ``X-Request-Id`` is taken, where it looks like one.
+            tls_only: Whether browsers are told to come by TLS alone from now on, for a year.
+        """
         self._app = app
         self._bounds = body_bytes, body_timeout_s
+        self._trusted = _networks(tuple(trusted_proxies))
+        self._headers = {**HEADERS, "Strict-Transport-Security": _HSTS} if tls_only else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-        identity = given if _FORM.fullmatch(given) else secrets.token_hex(16)
+        identity = self._given_id(scope) or secrets.token_hex(16)
         scope[_REQUEST_ID], scope[_BOUNDS] = identity, self._bounds
+        is_read = not _has_body(scope)
+
+        async def receive_counting() -> Message:
+            nonlocal is_read
+            message = await receive()
+            is_read = is_read or (message["type"] == "http.request" and not message.get("more_body", False))
+            return message
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = identity
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if not is_read:
+                    headers["Connection"] = "close"
             await send(message)
 
-        await self._app(scope, receive, send_safely)
+        await self._app(scope, receive_counting, send_safely)
+
+    def _given_id(self, scope: Scope) -> str | None:
+        peer = _peer(scope) if self._trusted else None
+        if peer is None or not _is_within(peer, self._trusted):
+            return None
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        return given if _FORM.fullmatch(given) else None
 
 
 def _too_long() -> HTTPException:
     return HTTPException(413, "This is too much to read.", {"Connection": "close"})
 
 
+def _has_body(scope: Scope) -> bool:
+    # Only HTTP/1 has a connection to close: HTTP/2 refuses the header.
+    return str(scope.get("http_version", "1.1")).startswith("1") and any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
+
+
+def _peer(scope: Scope) -> IPv4Address | IPv6Address | None:
+    """Who is at the other end of the connection; None: over a Unix socket nobody has an address."""
+    client: tuple[str, int] | None = scope.get("client")
+    return None if client is None else _address(client[0])
+
+
+def _is_within(address: IPv4Address | IPv6Address, networks: tuple[Any, ...]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port is not None:
+        text = with_port[1] or with_port[2]
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

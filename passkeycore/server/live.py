@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, cast
 
-from ..config.server import ServerSettings, TenantSettings, TenantTable, tenant_settings
+from ..config.server import ServerSettings, TenantSettings, TenantTable, shared_config, tenant_settings
+from ..config.well_known import well_known_files
 from ..engine.actions.service import AsyncActionService
+from ..engine.context import EngineContext
 from ..engine.devices.service import AsyncDeviceService
 from ..engine.passkeys.service import AsyncPasskeyService
 from ..engine.records import EventType
@@ -25,7 +27,7 @@ from ..webauthn.encoding import decode_base64url
 from .cors import client_origins
 from .keys import find_key, text_of
 from .storage import Storage
-from .tenants import KeyHolder, Tenant
+from .tenants import KeyHolder, Tenant, TenantUnavailable
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")
 _DEVICE_CHALLENGE_S: Final = 570  # a page renews the QR code that it shows after nine minutes; a token lasts ten
@@ -35,15 +37,17 @@ _MADE_UP: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Live:
-    """A tenant, and when it was last looked after."""
+    """A tenant, when it was last looked after, and what keeps it from being served."""
 
-    __slots__ = ("checked_at", "revision", "table", "tenant")
+    __slots__ = ("checked_at", "problem", "revision", "table", "tenant", "told")
 
     def __init__(self, table: TenantTable, tenant: Tenant) -> None:
         self.table = table
         self.tenant = tenant
         self.revision = 0  # of the changes that were tried last, whether they were good or not
         self.checked_at: float | None = None
+        self.problem: str | None = None
+        self.told = ""  # in the log, last
 
 
 class _FileKey(NamedTuple):
@@ -55,8 +59,11 @@ class _FileKey(NamedTuple):
 class LiveTenants:
     """The tenants of a file, with what their operators have changed; looked for once a second at most.
 
-    One for each process. Changes that do not go with the file any more, after somebody edited it, are logged and left
-    out: the tenant stays as it was.
+    One for each process. Changes that do not go with the file, because somebody edited it since or another release
+    wrote them, are never half in force and never left out: a tenant is served by settings that were once good as a
+    whole, or not at all. So a process keeps those that it has, and one that has none yet, as it was just started, does
+    not serve the tenant: whoever asks for it gets `TenantUnavailable`, and `problems` says why. Either way it is
+    logged, and ends with the next changes that are good.
 
     Attributes:
         tokens: What makes and reads tokens of all tenants.
@@ -107,6 +114,24 @@ class LiveTenants:
 
     async def by_id(self, tenant_id: str) -> Tenant | None:
         """See `Tenants.by_id`."""
+        live = await self._seen(tenant_id)
+        if live is not None and live.problem is not None:
+            raise TenantUnavailable
+        return None if live is None else live.tenant
+
+    async def for_operator(self, tenant_id: str) -> Tenant | None:
+        """The same for its operator, who may mend a tenant that is not served: it is as the file has it then."""
+        live = await self._seen(tenant_id)
+        return None if live is None else live.tenant
+
+    async def problems(self) -> Mapping[str, str]:
+        """Why tenants are not served, by their names; empty: all are. In words for operators, not for clients."""
+        seen = {tenant_id: await self._seen(tenant_id) for tenant_id in self._tenants}
+        return {
+            tenant_id: live.problem for tenant_id, live in seen.items() if live is not None and live.problem is not None
+        }
+
+    async def _seen(self, tenant_id: str) -> _Live | None:
         live = self._tenants.get(tenant_id)
         if live is None:
             return None
@@ -117,7 +142,7 @@ class LiveTenants:
         elif now - live.checked_at >= self._refresh_s:
             live.checked_at = now  # first, so that nobody else asks meanwhile
             await self._refresh(live)
-        return live.tenant
+        return live
 
     async def by_token(self, token: str) -> Tenant | None:
         """See `Tenants.by_token`. Of a token that has expired, too: its service says so."""
@@ -153,27 +178,30 @@ class LiveTenants:
         return (*(text for text in live if text is not None), *of_file)
 
     async def all(self) -> tuple[Tenant, ...]:
-        """All tenants, in the order of the file."""
-        found = [await self.by_id(tenant_id) for tenant_id in self._tenants]
-        return tuple(tenant for tenant in found if tenant is not None)
+        """All tenants that are served, in the order of the file."""
+        found = [await self._seen(tenant_id) for tenant_id in self._tenants]
+        return tuple(live.tenant for live in found if live is not None and live.problem is None)
 
     async def origins_of(self, tenant_id: str | None) -> frozenset[str]:
         """The web origins whose scripts may call the client side of a tenant; None: of any tenant."""
-        wanted = await self.all() if tenant_id is None else (await self.by_id(tenant_id),)
-        return frozenset[str]().union(*(client_origins(tenant.settings) for tenant in wanted if tenant is not None))
+        wanted = [tenant for tenant in await self.all() if tenant_id in (None, tenant.tenant_id)]
+        return frozenset[str]().union(*(client_origins(tenant.settings) for tenant in wanted))
 
     async def changes_of(self, tenant_id: str) -> Overrides | None:
         """What an operator has changed, as it is stored now; None: nothing, or there is no such tenant."""
         return await self.storage.repository.find_overrides(tenant_id)
 
-    async def change(self, tenant_id: str, values: Mapping[str, Any], *, revision: int) -> Tenant:
-        """The tenant, after its changes were replaced by these.
+    async def change(
+        self, tenant_id: str, values: Mapping[str, Any], *, revision: int, context: EngineContext | None = None
+    ) -> Tenant:
+        """The tenant, after its changes were replaced by these. Nothing is written where they are those that were.
 
         Args:
             tenant_id: Which one.
             values: Keys of `passkeycore.config.server.OVERRIDABLE` with their values, JSON-ready: all that differs
                 from the file.
             revision: Of the changes that the operator has seen; 0: there were none.
+            context: Makes the event, so that it says who it was. None: that of the tenant, which does not.
 
         Raises:
             ConfigurationError: No such tenant, or a value that does not go. `path` is the key. Nothing was stored.
@@ -183,28 +211,51 @@ class LiveTenants:
         if live is None:
             raise ConfigurationError("there is no such tenant", path="tenant_id")
         encoded = json.dumps(values).encode()
-        built = self._built(tenant_settings(live.table, encoded, revision=revision + 1))
-        context = live.tenant.passkeys.context
+        settings = tenant_settings(live.table, encoded, revision=revision + 1)
+        self._check_shared_files(settings)
+        built = self._built(settings)
+        repository, context = self.storage.repository, context or live.tenant.passkeys.context
+        stored = await repository.find_overrides(tenant_id)
+        if revision != (0 if stored is None else stored.revision):
+            raise _changed_by_others()
+        changed = _difference(None if stored is None else stored.values, values)
+        if changed == ():
+            return live.tenant
         overrides = Overrides(values=encoded, updated_at=context.now(), revision=revision + 1, realm=tenant_id)
-        event = context.event(EventType.SETTINGS_CHANGED, keys=", ".join(values), revision=str(revision + 1))
-        if not await self.storage.repository.replace_overrides(overrides, context.stored(event)):
-            raise ConflictError(Code.CONFLICT, "somebody else has changed the settings")
+        keys = None if changed is None else ", ".join(changed)
+        event = context.event(EventType.SETTINGS_CHANGED, keys=keys, revision=str(revision + 1))
+        if not await repository.replace_overrides(overrides, context.stored(event)):
+            raise _changed_by_others()
         context.tell(event)
-        live.tenant, live.revision = built, revision + 1
+        if live.revision <= revision:  # unless this process has seen still later ones meanwhile
+            live.tenant, live.revision, live.problem = built, revision + 1, None
         return built
 
     async def _refresh(self, live: _Live) -> None:
-        tenant_id = live.tenant.tenant_id
-        found = await self.storage.repository.find_overrides(tenant_id)
-        revision = 0 if found is None else found.revision
-        if revision == live.revision:
-            return
-        live.revision = revision
+        """Looks for changes. Those not newer than what was tried last are old news, such as of a slow query."""
         try:
-            values = None if found is None else found.values
-            live.tenant = self._built(tenant_settings(live.table, values, revision=revision))
-        except ConfigurationError as error:
-            _LOGGER.error("the changes of %s do not go with the file, and are left out: %s", tenant_id, error)
+            found = await self.storage.repository.find_overrides(live.tenant.tenant_id)
+            if found is None or found.revision <= live.revision:
+                return
+            live.revision = found.revision
+            live.tenant = self._built(tenant_settings(live.table, found.values, revision=found.revision))
+            live.problem = None
+        except (ConfigurationError, DecodeError) as error:
+            _refuse(live, str(error))
+
+    def _check_shared_files(self, settings: TenantSettings) -> None:
+        """Returns only when the well-known files go with those of the other tenants of the same RP ID.
+
+        Raises:
+            ConfigurationError: They do not. `path` is the key.
+        """
+        others = (live.tenant.settings for live in self._tenants.values())
+        theirs = [
+            other.config
+            for other in others
+            if other.tenant_id != settings.tenant_id and other.config.rp_id == settings.config.rp_id
+        ]
+        well_known_files(shared_config([settings.config, *theirs]))
 
     def _built(self, settings: TenantSettings) -> Tenant:
         if settings.webhook_url is not None:
@@ -274,6 +325,33 @@ def build_tenant(
     )
     actions = AsyncActionService(repository, tokens=tokens, passkeys=passkeys, devices=devices, rules=settings.rules)
     return Tenant(settings=settings, passkeys=passkeys, devices=devices, actions=actions, repository=repository)
+
+
+def _refuse(live: _Live, reason: str) -> None:
+    if live.checked_at is None or live.problem is not None:
+        live.problem = reason
+    if reason != live.told:
+        live.told = reason
+        outcome = "keeps the settings that it had" if live.problem is None else "is not served"
+        tenant_id = live.tenant.tenant_id
+        _LOGGER.error("the changes of %s do not go with the file, so it %s: %s", tenant_id, outcome, reason)
+
+
+def _difference(stored: bytes | None, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The keys whose change these values change, those that are taken back last; None: nobody can tell."""
+    try:
+        before: object = json.loads(stored or b"{}")
+    except ValueError:
+        return None
+    if not isinstance(before, dict):
+        return None
+    known = cast("dict[str, Any]", before)
+    changed = [key for key, value in values.items() if key not in known or known[key] != value]
+    return (*changed, *(key for key in known if key not in values))
+
+
+def _changed_by_others() -> ConflictError:
+    return ConflictError(Code.CONFLICT, "somebody else has changed the settings")
 
 
 def _file_keys(settings: TenantSettings) -> list[_FileKey]:

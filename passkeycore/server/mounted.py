@@ -6,6 +6,8 @@
 The host says who is signed in and is told who has just signed in; sessions are its own. So are rate limits and logs.
 """
 
+from collections.abc import Collection
+
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +16,8 @@ from ..engine.devices.service import AsyncDeviceService
 from ..engine.passkeys.service import AsyncPasskeyService
 from ..errors import ConfigurationError
 from .api import HANDLERS, CurrentUser, OnSignIn, mounted_routes
+from .api.visitors import web_origins
+from .cors import Cors
 from .http import BODY_BYTES, BODY_TIMEOUT_S, Edge
 
 
@@ -56,7 +60,13 @@ class PasskeyApp:
         routes = mounted_routes(passkeys, devices, actions, current_user=current_user, on_sign_in=on_sign_in)
         app = Starlette(routes=routes, exception_handlers=HANDLERS)
         app.router.redirect_slashes = False  # a redirect repeats what is in the path
-        self._app: ASGIApp = Edge(app, body_bytes=body_bytes, body_timeout_s=body_timeout_s)
+        rp = passkeys.context.rp
+        origins = web_origins((*rp.origins, *rp.related_origins))
+
+        async def allowed(tenant_id: str | None) -> Collection[str]:
+            return origins
+
+        self._app: ASGIApp = Edge(Cors(app, allowed, [""]), body_bytes=body_bytes, body_timeout_s=body_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""

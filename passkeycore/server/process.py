@@ -1,39 +1,32 @@
-"""One process of ``passkeycore serve``: its application, made from the file that the environment names, and its logs.
+"""One process of ``passkeycore serve``: its application, made from settings that were checked, and its logs.
 
-With several processes each makes its own: uvicorn starts them anew, and imports `application` in them.
+What belongs here: what each process does, whether it is the only one or one of several, which `workers` starts.
 """
 
 import logging
-import os
+import signal
+import socket
 import sys
+from collections.abc import Callable
 from typing import Final
 
+import uvicorn
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
-from ..config.server import ServerSettings, load_server
+from ..config.server import ServerSettings
 from ..errors import ConfigurationError
 from ..repositories.sql import SQLRepository
 from .access_log import LOGGER
 from .app import server_app
 from .live import LiveTenants
-from .storage import Storage
+from .protocol import HEAD_BYTES, BoundedProtocol
+from .storage import Storage, synchronous_url
 
-CONFIG: Final = "PASSKEYCORE_CONFIG"
-"""The environment variable that names the file."""
+GRACE_S: Final = 10
+"""For requests under way when it is stopped, in seconds; process managers wait longer."""
 
-
-def application() -> ASGIApp:
-    """The application of this process; its logs go to standard output and standard error.
-
-    Raises:
-        ConfigurationError: The environment names no file, or it is not good.
-    """
-    path = os.environ.get(CONFIG)
-    if path is None:
-        raise ConfigurationError(f"the environment variable {CONFIG} names no file")
-    set_up_logs()
-    return build_app(load_server(path))
+_MESSAGE_BYTES: Final = 65_536  # of a WebSocket
 
 
 def build_app(settings: ServerSettings) -> ASGIApp:
@@ -51,15 +44,65 @@ def check_settings(settings: ServerSettings) -> None:
     Raises:
         ConfigurationError: It cannot; or as `build_app`.
     """
-    build_app(settings)  # opens nothing
     # Without asyncio: the driver's thread could outlive a loop that ends with the first failure.
-    repository = SQLRepository(settings.database.replace("sqlite+aiosqlite:", "sqlite:", 1))
+    repository = SQLRepository(synchronous_url(settings))
     try:
         repository.create()
     except DBAPIError as error:
         raise ConfigurationError(f"the database cannot be used: {error.orig}") from None
     finally:
         repository.close()
+    build_app(settings)
+
+
+def serve_process(settings: ServerSettings, listener: socket.socket, ready: Callable[[], None]) -> bool:
+    """Whether it served, until SIGINT or SIGTERM; False: it could not begin.
+
+    Args:
+        settings: What to serve.
+        listener: Where connections come in; processes may share it.
+        ready: Is called when it serves.
+    """
+    set_up_logs()
+    config = uvicorn.Config(
+        build_app(settings),
+        lifespan="on",
+        http=BoundedProtocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        ws="websockets-sansio",
+        ws_max_size=_MESSAGE_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config, ready)
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)  # also what uvicorn raises once more when it has stopped: then it changes nothing
+    try:
+        server.run([listener])
+    except SystemExit:  # uvicorn has said why
+        return False
+    return server.started
+
+
+class _Server(uvicorn.Server):
+    """Says when it serves."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
 
 def set_up_logs() -> None:
@@ -71,3 +114,4 @@ def set_up_logs() -> None:
     ours.handlers = [logging.StreamHandler(sys.stderr)]
     ours.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     ours.propagate = False
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # at WARNING it has a line for whatever is no HTTP

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..config.server import ServerSettings
     from .live import LiveTenants
 
-Refused: TypeAlias = Callable[[HTTPException], Response]
-"""How an error is told."""
+Refused: TypeAlias = Callable[[HTTPException, str], Response]
+"""How an error is told, by a server whose rooms are below this path; empty: at the root of its host."""
 
 
 class Parts(NamedTuple):
@@ -37,12 +37,15 @@ class Room(NamedTuple):
         routes: Its routes, of whole paths.
         refused: By the beginning of a path, how an error is told there which no route of the room has seen: a path or
             a method that is not there, too many requests, a mistake of ours. The longest that fits counts.
-        cors: Paths below which pages of the tenants' own origins may call from another host.
+        cors: Paths below which pages of the tenants' own origins may call from another host; ``{tenant_id}`` in one
+            is the tenant's name.
+        servers: Paths among them that are for servers, and for no page.
     """
 
     routes: Callable[[Parts], list[BaseRoute]]
     refused: Mapping[str, Refused]
     cors: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
 
 def _api(parts: Parts) -> list[BaseRoute]:
@@ -66,12 +69,22 @@ def _portal(parts: Parts) -> list[BaseRoute]:
     return portal.routes(parts.tenants, parts.settings)
 
 
+def _anywhere(told: Callable[[HTTPException], Response]) -> Refused:
+    return lambda error, base_path: told(error)
+
+
+def _page(error: HTTPException, base_path: str) -> Response:
+    return pages.refused_page(error, f"{base_path}/challenge")
+
+
+_OF_TENANT: Final = f"{api.PREFIX}/{{tenant_id}}"
+
 ROOMS: Final = (
-    Room(_api, {api.PREFIX: api.refused}, cors=(api.PREFIX,)),
-    Room(_authsignal, {"/v1": authsignal_wire.refused}, cors=("/v1/client",)),
-    Room(_propelauth, {propelauth.PATH: propelauth.refused}),
-    Room(_pages, {"/challenge": pages.refused_page, "/challenge/api": pages.refused}),
-    Room(_portal, {portal.PATH: portal.refused}),
+    Room(_api, {api.PREFIX: _anywhere(api.refused)}, cors=(_OF_TENANT,), servers=(f"{_OF_TENANT}/server",)),
+    Room(_authsignal, {"/v1": _anywhere(authsignal_wire.refused)}, cors=("/v1/client",)),
+    Room(_propelauth, {propelauth.PATH: _anywhere(propelauth.refused)}),
+    Room(_pages, {"/challenge": _page, "/challenge/api": _anywhere(pages.refused)}),
+    Room(_portal, {portal.PATH: _anywhere(portal.refused)}),
 )
 """All of them."""
 
@@ -80,7 +93,13 @@ _REFUSED: Final = sorted(
 )
 
 
-def refused(path: str, error: HTTPException) -> Response:
-    """An error in the language of the path that was asked for; where no room is, in that of our own API."""
+def refused(path: str, error: HTTPException, base_path: str = "") -> Response:
+    """An error in the language of the path that was asked for; where no room is, in that of our own API.
+
+    Args:
+        path: As the rooms have it, without `base_path`.
+        error: What it is.
+        base_path: Below which the rooms are.
+    """
     found = (how for prefix, how in _REFUSED if path == prefix or path.startswith(prefix + "/"))
-    return next(found, api.refused)(error)
+    return next(found, _anywhere(api.refused))(error, base_path)

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from ..config.server import ServerSettings
 from ..errors import ConfigurationError
-from ..repositories.sql import AsyncSQLRepository
+from ..repositories.sql import SQLRepository
+from ..repositories.threads import InThreads
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from ..engine.repository import AsyncCeremonyRepository
 
+_THREADS: Final = 10  # as many as there are connections in the pool
 _ANSWER_S: Final = 1.0  # what asks expects a second or two, and asks again
 _TIMEOUT_S: Final = 5.0  # as `passkeycore.repositories.redis` has it
 
@@ -21,7 +23,8 @@ class Storage:
     """Database and Redis of a server.
 
     Attributes:
-        repository: Users and all that is theirs, events, tenants' keys and changes.
+        database: All but what expires, for threads.
+        repository: The same for asyncio: users and all that is theirs, events, tenants' keys and changes.
         ceremonies: Where ceremonies wait; None: in the repository.
         redis: The client, in bytes; None: there is no Redis.
     """
@@ -33,7 +36,10 @@ class Storage:
             ConfigurationError: A URL that is none, or the extra of its driver is not installed.
         """
         wants_outbox = any(table.settings.webhook_url is not None for table in settings.tenants.values())
-        self.repository = AsyncSQLRepository(settings.database, create=True, outbox=wants_outbox)
+        self.database = SQLRepository(synchronous_url(settings), create="on first use", outbox=wants_outbox)
+        is_sqlite = settings.database.startswith("sqlite")  # others would only wait for its one writer
+        # Whole methods in threads: half the time of the drivers for asyncio, which change tasks for each statement.
+        self.repository = InThreads(self.database, threads=1 if is_sqlite else _THREADS)
         self._asked: tuple[float, asyncio.Task[bool]] | None = None
         self.redis: Redis | None = None
         self.ceremonies: AsyncCeremonyRepository | None = None
@@ -45,8 +51,8 @@ class Storage:
 
     def keep_outbox(self) -> None:
         """From now on every event that is stored waits for its delivery, too."""
-        if not self.repository.keeps_outbox:
-            self.repository.context = self.repository.context._replace(outbox=True)
+        if not self.database.keeps_outbox:
+            self.database.context = self.database.context._replace(outbox=True)
 
     async def answers(self) -> bool:
         """Whether all of it answers, within a second. Asked once a second at most, however many want to know."""
@@ -66,10 +72,17 @@ class Storage:
         return True
 
     async def close(self) -> None:
-        """Closes the connections."""
-        if self.redis is not None:
-            await self.redis.aclose()
-        await self.repository.close()
+        """Closes the connections, those to the database whatever becomes of those to Redis."""
+        try:
+            if self.redis is not None:
+                await self.redis.aclose()
+        finally:
+            await self.repository.close()
+
+
+def synchronous_url(settings: ServerSettings) -> str:
+    """The database's URL for a driver that knows no asyncio."""
+    return settings.database.replace("sqlite+aiosqlite:", "sqlite:", 1)
 
 
 def _redis(url: str) -> "Redis":

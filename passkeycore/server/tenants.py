@@ -7,6 +7,7 @@ tenants come from a file and what an operator has changed of them, in `live`.
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from starlette.exceptions import HTTPException
 
 from ..engine.actions.service import AsyncActionService
 from ..engine.devices.service import AsyncDeviceService
@@ -16,6 +17,14 @@ from ..engine.tenancy.repository import AsyncTenancyRepository
 
 if TYPE_CHECKING:
     from ..config.server import TenantSettings
+
+
+class TenantUnavailable(HTTPException):
+    """503: there is such a tenant, but it is not served until its settings are mended; see `LiveTenants`."""
+
+    def __init__(self) -> None:
+        """Names nobody: clients can do nothing about it."""
+        super().__init__(503, "This service is not available now. Please try again later.", {"Retry-After": "60"})
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +64,7 @@ class KeyHolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tenants(Protocol):
-    """All tenants of a server."""
+    """All tenants of a server. Whatever finds one raises `TenantUnavailable` where it is not served now."""
 
     async def by_id(self, tenant_id: str) -> Tenant | None:
         """The tenant that a client names, which proves nothing. None: there is none."""

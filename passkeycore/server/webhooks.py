@@ -6,14 +6,14 @@ API key, once for each key that is good, so that who has the key can verify. A w
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ..engine.actions.records import Action
 from ..engine.actions.tracking import ClientInfo
-from ..engine.devices.records import DeviceChallenge
 from ..engine.webhooks import AsyncHTTPSender, AsyncWebhookWorker, WebhookEndpoint, WebhookResponse
 from ..webhooks import WebhookSecrets, webhook_secret
 from .authsignal.webhooks import AuthsignalSender, Hooks
@@ -23,6 +23,7 @@ from .tenants import Tenant
 if TYPE_CHECKING:
     from .live import LiveTenants
 
+_LOGGER: Final = logging.getLogger("passkeycore.server")
 _MOST_SECRETS: Final = 8  # that `WebhookSecrets` takes
 _LOOK_S: Final = 1.0
 
@@ -48,6 +49,7 @@ class Webhooks:
         self._sender = AsyncHTTPSender()
         self.hooks: Final[Hooks] = _Hooks(tenants, self._sender)
         self._tenants = tenants
+        self._has_too_many: set[str] = set()
         self._forms: Mapping[str, _Form] = {
             "standard": _Form(self._standard_endpoint, self._sender),
             "authsignal": _Form(authsignal_endpoints(tenants), AuthsignalSender(tenants, self._sender)),
@@ -88,23 +90,34 @@ class Webhooks:
         tenant = await self._tenants.by_id(realm)
         if tenant is None or tenant.settings.webhook_url is None:
             return None
-        secrets = await standard_secrets(self._tenants, tenant)
+        keys = await self._tenants.secrets_of(tenant)
+        self._note_keys(realm, len(keys))
+        secrets = _standard_secrets(keys)
         return None if secrets is None else WebhookEndpoint(url=tenant.settings.webhook_url, secrets=secrets)
+
+    def _note_keys(self, realm: str, number: int) -> None:
+        """Says so once, from when on a tenant has more keys than events can be signed with."""
+        if number <= _MOST_SECRETS:
+            self._has_too_many.discard(realm)
+        elif realm not in self._has_too_many:
+            self._has_too_many.add(realm)
+            _LOGGER.warning("events of %s are signed with the newest %d of its %d keys", realm, _MOST_SECRETS, number)
 
 
 class _Hooks(Hooks):
     """For those tenants alone who want their webhooks in this form."""
 
-    async def push_created(
-        self, tenant: Tenant, action: Action, challenge: DeviceChallenge, client: ClientInfo
-    ) -> None:
+    async def push_created(self, tenant: Tenant, action: Action, challenge_id: str, client: ClientInfo) -> None:
         """See `Hooks.push_created`."""
         if tenant.settings.webhook_format == "authsignal":
-            await super().push_created(tenant, action, challenge, client)
+            await super().push_created(tenant, action, challenge_id, client)
 
 
 async def standard_secrets(tenants: "LiveTenants", tenant: Tenant) -> WebhookSecrets | None:
     """The secrets of Standard Webhooks of a tenant, one for each key; None: it has no key that is good."""
-    keys = await tenants.secrets_of(tenant)
+    return _standard_secrets(await tenants.secrets_of(tenant))
+
+
+def _standard_secrets(keys: Sequence[str]) -> WebhookSecrets | None:
     made = [webhook_secret(sha256(key.encode("utf-8", "surrogateescape")).digest()) for key in keys[:_MOST_SECRETS]]
     return WebhookSecrets(made) if made else None

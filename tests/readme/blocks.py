@@ -1,12 +1,16 @@
 """The code in README.md, by section, as something that can be executed."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+_F = TypeVar("_F", bound=Callable[..., None])
 
 README = Path(__file__).parents[2] / "README.md"
+EXECUTED: set[str] = set()
+"""Sections that a test executes; see `executes`."""
 _HEADING = re.compile(r"(##+) (.+)")
 
 
@@ -50,6 +54,16 @@ def execute(name: str, names: dict[str, Any], replaced: Mapping[str, str] | None
         # As many lines above as there are in the README, so that a traceback shows its line.
         exec(compile("\n" * (block.line - 1) + code, str(README), "exec"), names)  # noqa: S102
     return names
+
+
+def executes(name: str) -> Callable[[_F], _F]:
+    """Marks the test that executes this section."""
+
+    def mark(test: _F) -> _F:
+        EXECUTED.add(name)
+        return test
+
+    return mark
 
 
 def _blocks() -> Iterator[Block]:

@@ -1,13 +1,13 @@
 """The Python of the README's other sections, executed among the names that the text around it takes for granted.
 
-`NAMES` is what a reader has after the quick start for level 2. A section that is executed here is in `EXECUTED`.
+`NAMES` is what a reader has after the quick start for level 2. A section that is executed here is marked by `executes`.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -43,13 +43,10 @@ from passkeycore.trust import Metadata
 from passkeycore.webhooks import WebhookSecrets, sign_webhook, webhook_secret
 from tests.ceremony import NOW
 
-from .blocks import execute, section
+from .blocks import execute, executes, section
 from .sites import ADDRESS
 from .yours import ADA
 
-_F = TypeVar("_F", bound=Callable[..., None])
-
-EXECUTED: set[str] = set()
 MOMENT = timedelta(seconds=1)
 
 
@@ -109,16 +106,6 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     yield Reader(VirtualClient(SoftwareAuthenticator("the reader's phone"), ADDRESS), clock, names)
     if isinstance(names["repository"], SQLRepository):
         names["repository"].close()
-
-
-def executes(name: str) -> Callable[[_F], _F]:
-    """Marks the test that executes this section."""
-
-    def mark(test: _F) -> _F:
-        EXECUTED.add(name)
-        return test
-
-    return mark
 
 
 @executes("What the engine guarantees")

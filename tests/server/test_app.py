@@ -3,25 +3,34 @@
 import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from passkeycore import ConfigurationError
 from passkeycore.config import parse
 from passkeycore.engine.actions.tracking import ClientInfo
+from passkeycore.engine.records import EventType
+from passkeycore.engine.tenancy.records import Overrides
 from passkeycore.repositories.memory import AsyncMemoryRepository
 from passkeycore.server import PasskeyApp, well_known_routes
 from passkeycore.server.app import LastResort, server_app
 from passkeycore.server.background import lifespan
+from passkeycore.server.http import json_answer
+from passkeycore.server.storage import Storage
 from passkeycore.server.webhooks import Webhooks
 from passkeycore.webhooks import WebhookSecrets, verify_webhook, webhook_secret
 from tests.server.kit import API_KEYS, Client, TenantKit, tenant_kit
@@ -175,18 +184,92 @@ def test_the_server_can_be_below_a_path(tmp_path: Path) -> None:
         assert in_our_words(client.get(path, auth=auth))
         assert "errorCode" in client.get("/auth/passkeys/v1/nothing").json()
         assert client.get("/health").status_code == 200
+        page = client.get("/auth/passkeys/challenge/nothing").text
+        assert "/auth/passkeys/challenge/static/" in page
 
 
 def test_an_error_of_ours_is_logged_without_its_words(kit: TenantKit, caplog: pytest.LogCaptureFixture) -> None:
     async def failing(request: Request) -> Response:
         raise RuntimeError("a secret that a driver repeats")
 
-    app = LastResort(Starlette(routes=[Route("/", failing)]))
+    app = LastResort(Starlette(routes=[Route("/", failing)]), told)
     with caplog.at_level(logging.ERROR):
         assert kit.client(app).get("/").status_code == 500
     (record,) = caplog.records
     assert "RuntimeError (test_app.py:" in record.getMessage()
     assert "secret" not in caplog.text
+
+
+def told(scope: Scope, error: HTTPException) -> Response:
+    return json_answer({"error": scope["path"]}, error.status_code)
+
+
+def test_whatever_fails_before_it_has_answered_is_answered(kit: TenantKit, caplog: pytest.LogCaptureFixture) -> None:
+    """And a connection that has become a WebSocket is closed; nothing reaches the server that we run in."""
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("a secret that a driver repeats")
+
+    answer = kit.client(LastResort(failing, told)).get("/client")
+    assert (answer.status_code, answer.json()) == (500, {"error": "/client"})
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    kit.run(LastResort(failing, told)({"type": "websocket", "path": "/", "headers": []}, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1011}]
+    assert "secret" not in caplog.text
+
+
+def test_without_its_database_a_page_of_another_origin_is_answered_in_the_dialects_form(tmp_path: Path) -> None:
+    """Nobody knows whose origin it is then, so that nothing is granted."""
+    with tenant_kit(f"sqlite+aiosqlite:///{tmp_path / 'gone' / 'passkeycore.db'}") as kit:
+        client = kit.client(server_app(kit.tenants, kit.settings))
+        origin = {"Origin": "https://shop.example.com"}
+        for path, is_told in (("/api/shop/session", in_our_words), ("/v1/client/user-authenticators", in_theirs)):
+            failed = client.get(path, headers=origin | {"Authorization": "Bearer none"})
+            assert failed.headers["content-type"] == "application/json"
+            assert is_told(failed)
+            assert "access-control-allow-origin" not in failed.headers
+            preflight = client.request("OPTIONS", path, headers=origin | {"Access-Control-Request-Method": "POST"})
+            assert preflight.status_code == 204
+
+
+def test_pages_may_read_that_they_ask_too_often_and_preflights_count(tmp_path: Path) -> None:
+    with tenant_kit(tmp_path, more='limits = { per_address = "2/minute" }') as kit:
+        client = kit.client(server_app(kit.tenants, kit.settings))
+        origin = {"Origin": "https://shop.example.com"}
+        preflight = origin | {"Access-Control-Request-Method": "POST"}
+        path = "/api/shop/session"
+        assert [client.request("OPTIONS", path, headers=preflight).status_code for _ in range(3)] == [204, 204, 429]
+        refused = client.get(path, headers=origin)
+        assert refused.status_code == 429
+        assert refused.headers["access-control-allow-origin"] == origin["Origin"]
+        assert "access-control-allow-origin" not in client.get(path, headers={"Origin": "https://evil.example"}).headers
+
+
+def test_browsers_come_by_tls_alone_where_the_server_is_reached_by_it(tmp_path: Path, client: Client) -> None:
+    assert client.get("/health").headers["strict-transport-security"] == "max-age=31536000"
+    with tenant_kit(f"sqlite+aiosqlite:///{tmp_path / 'local.db'}", port=8_000) as kit:
+        local = kit.client(server_app(kit.tenants, kit.settings))
+        assert "strict-transport-security" not in local.get("/health").headers
+
+
+def test_a_tenant_that_is_not_served_is_named_where_readiness_is_asked_for(kit: TenantKit, client: Client) -> None:
+    async def spoil() -> None:
+        values = Overrides(values=b'{"nothing": 1}', updated_at=kit.clock.time, revision=1, realm="shop")
+        context = kit.tenants._tenants["shop"].tenant.passkeys.context
+        event = context.event(EventType.SETTINGS_CHANGED, keys="nothing", revision="1")
+        assert await kit.storage.repository.replace_overrides(values, context.stored(event))
+
+    kit.run(spoil())
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json()) == (503, {"status": "unavailable", "tenants": ["shop"]})
+    assert client.get("/health").status_code == 200
 
 
 # --- Well-known files ---
@@ -226,8 +309,8 @@ def test_what_expired_is_removed_while_the_server_runs(tmp_path: Path, caplog: p
     with tenant_kit(f"sqlite+aiosqlite:///{tmp_path / 'gone' / 'passkeycore.db'}") as kit:
 
         async def left() -> int:
-            async with kit.storage.repository._engine.connect() as connection:
-                return int((await connection.exec_driver_sql("SELECT count(*) FROM passkey_ceremonies")).scalar_one())
+            with closing(sqlite3.connect(tmp_path / "gone" / "passkeycore.db")) as database:
+                return int(database.execute("SELECT count(*) FROM passkey_ceremonies").fetchone()[0])
 
         async def swept() -> None:
             async with lifespan(kit.tenants, Webhooks(kit.tenants), sweep_s=0.001)(Starlette()):
@@ -243,6 +326,53 @@ def test_what_expired_is_removed_while_the_server_runs(tmp_path: Path, caplog: p
 
         kit.run(asyncio.wait_for(swept(), 60))
         assert "OperationalError" in caplog.records[0].getMessage()
+
+
+def test_what_ends_early_is_logged_at_once_and_the_storage_is_closed_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with tenant_kit(tmp_path) as kit:
+
+        async def broken(stop: asyncio.Event) -> None:
+            raise RuntimeError("a secret that a driver repeats")
+
+        closed: list[bool] = []
+
+        async def close() -> None:
+            closed.append(True)
+            await Storage.close(kit.storage)
+
+        async def served() -> None:
+            webhooks = Webhooks(kit.tenants)
+            webhooks.run = broken  # type: ignore[method-assign]
+            kit.storage.close = close  # type: ignore[method-assign]
+            async with lifespan(kit.tenants, webhooks)(Starlette()):
+                while not caplog.records:
+                    await asyncio.sleep(0.005)
+                assert not closed
+
+        kit.run(asyncio.wait_for(served(), 60))
+    assert closed[0]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("delivering events has ended: RuntimeError (test_app.py:")
+
+
+def test_keys_beyond_those_that_events_are_signed_with_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = tuple(b"one of many keys, %02d of them in all" % number for number in range(12))
+    with tenant_kit(tmp_path, shop_more='webhook_url = "https://example.com/"') as kit:
+        webhooks = Webhooks(kit.tenants)
+        assert kit.run(webhooks._endpoint_of("shop")) is not None
+        assert not caplog.records
+        many = msgspec.structs.replace(kit.tenant().settings, api_keys=keys)
+        kit.tenants._tenants["shop"].tenant = msgspec.structs.replace(kit.tenant(), settings=many)
+        for _ in range(2):
+            endpoint = kit.run(webhooks._endpoint_of("shop"))
+            assert endpoint is not None
+    (record,) = caplog.records
+    assert record.getMessage().startswith("events of shop are signed with the newest 8 of its ")
+    assert "one of many" not in caplog.text
 
 
 def test_events_are_delivered_to_the_tenant_that_wants_them(tmp_path: Path) -> None:
@@ -282,3 +412,23 @@ def test_a_mounted_application_takes_services_of_one_tenant(kit: TenantKit) -> N
         PasskeyApp(shop.passkeys, shop.devices, bank.actions)
     with pytest.raises(ConfigurationError):
         PasskeyApp(AsyncMemoryRepository())  # type: ignore[arg-type]
+
+
+def test_pages_of_all_origins_of_a_mounted_tenant_may_call_it(tmp_path: Path) -> None:
+    """Of related origins, too; of others, none."""
+    related = "https://shop.example.org"
+    with tenant_kit(tmp_path, shop_more=f'related_origins = ["{related}"]') as kit:
+        app = PasskeyApp(kit.tenant().passkeys, on_sign_in=lambda request, done: None)
+        client = kit.client(Starlette(routes=[Mount("/passkeys", app=app)]))
+        for origin, is_granted in (
+            ("https://shop.example.com", True),
+            (related, True),
+            ("https://bank.example.com", False),
+            ("https://evil.example", False),
+        ):
+            answer = client.get("/passkeys/session", headers={"Origin": origin})
+            assert answer.status_code == (200 if is_granted else 403)
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            preflight = client.request("OPTIONS", "/passkeys/sign-in/passkey/start", headers=headers)
+            for each in (answer, preflight):
+                assert each.headers.get("access-control-allow-origin") == (origin if is_granted else None)

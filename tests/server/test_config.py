@@ -43,6 +43,7 @@ def test_little_is_needed() -> None:
     assert (shop.tenant_id, shop.config.realm, shop.revision) == ("shop", "shop", 0)
     assert (shop.config.rp_id, shop.config.origins) == ("shop.example.com", ("https://shop.example.com",))
     assert (shop.api_keys, shop.integration_keys, shop.redirect_urls) == ((), (), ())
+    assert (shop.default_action, shop.challenge_unenrolled) == ("sign-in", False)
 
 
 def test_everything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +75,8 @@ def test_everything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         webhook_url = "https://www.shop.example/hook?a=b"
         webhook_format = "authsignal"
         number_matching = true
+        default_action = "Log_in-1"
+        challenge_unenrolled = true
         api_key_env = "SHOP_KEY"
         api_keys = ["one api key, of thirty-two bytes or so"]
         integration_keys = [{{ key = "one integration key, of 32 bytes or so", commands = ["A", "B"] }}]
@@ -99,6 +102,7 @@ def test_everything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert shop.frame_origins == ("https://www.shop.example", "https://partner.example")
     assert shop.redirect_urls[1:] == ("http://localhost:3000", "com.example.shop:", "myapp:")
     assert (shop.cors_origins, shop.number_matching) == (("https://m.shop.example",), True)
+    assert (shop.default_action, shop.challenge_unenrolled) == ("Log_in-1", True)
     assert (shop.webhook_url, shop.webhook_format) == ("https://www.shop.example/hook?a=b", "authsignal")
     assert shop.api_keys == (THIRD.encode(), b"one api key, of thirty-two bytes or so")
     key = IntegrationKey(key=b"one integration key, of 32 bytes or so", commands=("A", "B"))
@@ -154,6 +158,11 @@ BROKEN_TENANT = [
     ('hostname = "x"\nrp_id = "other.example"', "hostname"),
     ('rp_id = "other.example"', "rp_id"),
     ('origins = ["https://other.example"]', "origins"),
+    *(
+        (f'origins = ["https://shop.example.com", "{origin}"]', "origins[1]")
+        for origin in ("javascript:alert(1)", "data:x", "chrome-extension://abcdef", "android:x", "https://a/b")
+    ),
+    ("related_origins = [" + ", ".join(f'"https://site{n}.example"' for n in range(7)) + "]", "related_origins"),
     ('database = "sqlite:///x"', "database"),
     ('realm = "x"', "realm"),
     (f'secret = "{OTHER}"', "secret"),
@@ -179,6 +188,13 @@ BROKEN_TENANT = [
     ),
     ('webhook_format = "other"', "webhook_format"),
     ("number_matching = 1", "number_matching"),
+    ("challenge_unenrolled = 1", "challenge_unenrolled"),
+    ('default_action = ""', "default_action"),
+    ('default_action = "sign in"', "default_action"),
+    (f'default_action = "{"x" * 65}"', "default_action"),
+    ('passkey_config = "nowhere.jsonc"', "passkey_config"),
+    ('passkey_config = "nowhere.yaml"', "passkey_config"),
+    ("passkey_config = 1", "passkey_config"),
     ('api_keys = ["short"]', "api_keys[0]"),
     (f'api_keys = ["{OTHER}", "{OTHER}"]', "api_keys[1]"),
     (f'api_keys = ["{OTHER}"]\nintegration_keys = [{{ key = "{OTHER}" }}]', "integration_keys"),
@@ -211,6 +227,16 @@ def test_a_wrong_key_of_a_tenant_is_named_with_its_line(line: str, path: str) ->
         ('base_url = "https://auth.example.com/a?b"', "base_url"),
         ('base_url = "https://auth.example.com"', "tenants"),
         (LEAST.replace("secret =", "# "), "secret"),
+        (LEAST.replace("shop.example.com", "intranet"), "tenants.shop.hostname"),
+        (LEAST + 'rp_id = "com"', "tenants.shop.rp_id"),
+        (
+            LEAST
+            + "related_origins = ["
+            + ", ".join(f'"https://site{n}.example"' for n in range(5))
+            + ']\n[tenants.b]\nhostname = "b.shop.example.com"\nrp_id = "shop.example.com"\n'
+            + 'related_origins = ["https://other.example"]',
+            "tenants.b.related_origins",
+        ),
         (LEAST.replace("shop]", '"a b"]'), "tenants.'a b'"),
         (LEAST.replace("shop]", f"{'x' * 65}]"), f"tenants.'{'x' * 65}'"),
         (LEAST.replace('hostname = "shop.example.com"', ""), "tenants.shop.hostname"),
@@ -227,6 +253,17 @@ def test_what_is_missing_or_given_to_two_is_named(text: str, path: str) -> None:
         parse(text)
     assert caught.value.path is not None
     assert caught.value.path[:60] == path[:60]
+
+
+@pytest.mark.parametrize("origin", ["android:apk-key-hash:" + "A" * 43, "ios:bundle-id:com.example.shop"])
+def test_origins_of_apps_are_origins(origin: str) -> None:
+    text = f'{LEAST}origins = ["https://shop.example.com", "{origin}"]'
+    assert parse(text).tenants["shop"].settings.config.origins == ("https://shop.example.com", origin)
+
+
+@pytest.mark.parametrize("hostname", ["localhost:3000", "shop.localhost:3000"])
+def test_this_machine_is_somebodys_own(hostname: str) -> None:
+    parse(LEAST.replace("shop.example.com", hostname))
 
 
 def test_no_repr_shows_a_secret() -> None:
@@ -263,6 +300,8 @@ def test_the_example_is_read_as_it_is() -> None:
 def test_every_line_of_the_example_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each key stands there with a value that it takes, and the rules at the end are rules."""
     monkeypatch.setenv("PASSKEYCORE_INTEGRATION_KEY", OTHER)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "passkey_config.jsonc").write_text('{"hostname": "localhost:8000"}')
     text = describe_server({"base_url": "http://localhost:8000", "secret": SECRET}, {"hostname": "localhost:8000"})
     keys = set(re.findall(r"^(?:# )?([a-z_]+) = ", text, re.MULTILINE))
     assert keys >= {*SERVER_KEYS, *TENANT_KEYS} - {"limits", "tenants", "default", "actions", "failure_window_s"}
@@ -279,6 +318,67 @@ def test_every_line_of_the_example_is_good(tmp_path: Path, monkeypatch: pytest.M
     settings = parse("\n".join(lines)).tenants["main"].settings
     assert settings.rules.actions["transfer"].rules[0].outcome == "CHALLENGE"
     assert settings.redirect_urls == ("https://example.com", "com.example.shop:")
+
+
+# --- A file of one's own for a tenant ---
+
+
+def with_file(place: Path, file: str, tenant: str = "") -> ServerSettings:
+    """A server whose only tenant has a ``passkey_config.jsonc`` beside the server's file."""
+    (place / "passkey_config.jsonc").write_text(file)
+    (place / "passkeycore.toml").write_text(
+        f'base_url = "https://auth.example.com"\nsecret = "{SECRET}"\n'
+        f'[tenants.shop]\npasskey_config = "passkey_config.jsonc"\n{tenant}'
+    )
+    return load_server(place / "passkeycore.toml")
+
+
+FILE = """{
+  // as the old vendor has it
+  "hostname": "shop.example.com",
+  "max_passkeys_per_user": 3,
+  "name": "Shop",
+}"""
+
+
+def test_a_passkey_config_counts_where_the_table_says_nothing_else(tmp_path: Path) -> None:
+    """Its keys are the tenant's, below those of the table, and below what an operator changes."""
+    table = with_file(tmp_path, FILE, 'name = "The Shop"\n').tenants["shop"]
+    config = table.settings.config
+    assert (config.hostname, config.max_passkeys_per_user, config.name) == ("shop.example.com", 3, "The Shop")
+    assert config.realm == "shop"
+    changed = tenant_settings(table, b'{"max_passkeys_per_user": 4}', revision=1).config
+    assert (changed.max_passkeys_per_user, changed.name) == (4, "The Shop")
+    wanted = {"hostname": "shop.example.com", "max_passkeys_per_user": 3, "name": "The Shop"}
+    assert tenant_values(table) == wanted
+
+
+def test_what_a_passkey_config_says_of_secrets_and_storage_is_not_the_servers(tmp_path: Path) -> None:
+    more = f'"secret": "{OTHER}", "database": "sqlite:///other.db", "realm": "other"'
+    settings = with_file(tmp_path, FILE.replace('"name": "Shop",', f"{more},"))
+    assert (settings.secrets, settings.database) == ((SECRET.encode(),), "sqlite:///passkeycore.db")
+    config = settings.tenants["shop"].settings.config
+    assert (config.secrets, config.database, config.realm) == ((), None, "shop")
+
+
+@pytest.mark.parametrize(
+    ("file", "tenant", "told"),
+    [
+        (FILE.replace("3", "11"), "", r"passkey_config\.jsonc:4: max_passkeys_per_user: "),
+        (FILE.replace('"name"', '"redirect_urls"'), "", r"passkey_config\.jsonc:5: redirect_urls: unknown key"),
+        (FILE.replace('"hostname"', '"rp_id"'), "", r"passkey_config\.jsonc:\d+: hostname: missing"),
+        (
+            FILE.replace('"name": "Shop"', '"rp_id": "example.com"'),
+            'hostname = "shop.example.org"',
+            r"jsonc:5: rp_id: ",
+        ),
+        (FILE, 'origins = ["https://else.example"]', r"passkeycore\.toml:5: tenants\.shop\.origins: "),
+    ],
+)
+def test_a_mistake_is_told_where_it_stands(tmp_path: Path, file: str, tenant: str, told: str) -> None:
+    """In the passkey_config, or in the table that lies over it."""
+    with pytest.raises(ConfigurationError, match=told):
+        with_file(tmp_path, file, tenant)
 
 
 # --- What an operator changes ---
@@ -321,6 +421,17 @@ def test_changes_are_laid_over_the_file_key_by_key() -> None:
     assert written == {"hostname": "shop.example.com", "default": {"default": "BLOCK"}} | changes
 
 
+def test_null_takes_back_what_the_file_says() -> None:
+    """Of the keys that may be without a value; of no others."""
+    text = LEAST + 'name = "Shop"\nrp_id = "example.com"\nwebhook_url = "https://example.com/hook"\n'
+    table = parse(text).tenants["shop"]
+    changed = tenant_settings(table, b'{"name": null, "rp_id": null, "webhook_url": null}', revision=1)
+    assert (changed.config.name, changed.config.rp_id, changed.webhook_url) == (None, "shop.example.com", None)
+    for key in sorted({*OVERRIDABLE} - {"name", "rp_id", "webhook_url"}):
+        with pytest.raises(ConfigurationError):
+            tenant_settings(table, json.dumps({key: None}).encode())
+
+
 @pytest.mark.parametrize("key", sorted({*TENANT_KEYS} - {*OVERRIDABLE}))
 def test_an_operator_changes_neither_keys_nor_what_is_not_listed(key: str) -> None:
     with pytest.raises(ConfigurationError, match="unknown key"):
@@ -338,6 +449,8 @@ def test_an_operator_changes_neither_keys_nor_what_is_not_listed(key: str) -> No
         (b'{"hostname": "other.example"}', None),
         (b'{"origins": []}', "origins"),
         (b'{"origins": ["https://other.example"]}', "origins"),
+        (b'{"origins": ["https://shop.example.com", "javascript:alert(1)"]}', "origins[1]"),
+        (json.dumps({"related_origins": [f"https://site{n}.example" for n in range(7)]}).encode(), "related_origins"),
         (b'{"redirect_urls": ["javascript:"]}', "redirect_urls[0]"),
         (b'{"max_passkeys_per_user": 11}', "max_passkeys_per_user"),
         (b'{"actions": {"a": {"rules": [{"id": "x"}]}}}', "actions.a.rules[0].outcome"),

@@ -28,6 +28,10 @@ async def of_nobody(request: Request) -> Response:
     return json_answer({}, 401)
 
 
+async def unnoted(request: Request) -> Response:
+    return json_answer({})
+
+
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     with tenant_kit(tmp_path) as kit:
@@ -37,9 +41,18 @@ def client(tmp_path: Path) -> Iterator[Client]:
 def cors(kit: TenantKit) -> Cors:
     routes = [
         Route(path, endpoint, methods=["GET", "POST"])
-        for path, endpoint in (("/client/shop", of_shop), ("/client", of_nobody), ("/server", of_shop))
+        for path, endpoint in (
+            ("/client/shop", of_shop),
+            ("/client", of_nobody),
+            ("/client/unnoted", unnoted),
+            ("/server", of_shop),
+            ("/tenants/{tenant_id}/session", of_nobody),
+            ("/tenants/{tenant_id}/server/users", of_shop),
+        )
     ]
-    return Cors(Starlette(routes=routes), kit.tenants.origins_of, ["/client"])
+    app = Starlette(routes=routes)
+    prefixes = ["/client", "/tenants/{tenant_id}"]
+    return Cors(app, kit.tenants.origins_of, prefixes, closed=["/tenants/{tenant_id}/server"])
 
 
 def granted(answer: httpx.Response) -> str | None:
@@ -59,6 +72,45 @@ def test_an_origin_of_the_tenant_is_echoed_with_credentials(client: Client) -> N
 def test_another_tenants_origin_is_foreign_once_the_tenant_is_known(client: Client) -> None:
     assert granted(client.post("/client/shop", headers={"Origin": BANK})) is None
     assert granted(client.post("/client", headers={"Origin": BANK})) == BANK
+
+
+def test_where_the_path_names_the_tenant_its_origins_alone_count(client: Client) -> None:
+    """For a preflight and for a refusal that comes before anything was noted, too."""
+    for path in ("/tenants/shop/session", "/tenants/shop/nothing"):
+        assert granted(client.post(path, headers={"Origin": SHOP})) == SHOP
+        assert granted(preflight(client, SHOP, path=path)) == SHOP
+        assert granted(client.post(path, headers={"Origin": BANK})) is None
+        assert granted(preflight(client, BANK, path=path)) is None
+    for answer in (client.post("/tenants/nobody/session", headers={"Origin": SHOP}), client.post("/tenants//session")):
+        assert granted(answer) is None
+
+
+def test_a_success_of_no_known_tenant_is_read_by_nobody(client: Client) -> None:
+    assert granted(client.post("/client/unnoted", headers={"Origin": SHOP})) is None
+
+
+def test_what_is_for_a_tenants_servers_is_closed_to_its_own_pages(client: Client) -> None:
+    for path in ("/tenants/shop/server/users", "/tenants/shop/server", "/tenants/shop/server/nothing"):
+        assert granted(client.post(path, headers={"Origin": SHOP})) is None
+        assert granted(preflight(client, SHOP, path=path)) is None
+    assert granted(client.post("/tenants/shop/servers", headers={"Origin": SHOP})) == SHOP
+
+
+def test_while_origins_are_not_known_nothing_is_granted_and_everything_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(tenant_id: str | None) -> frozenset[str]:
+        raise RuntimeError("a secret that a driver repeats")
+
+    with tenant_kit(tmp_path) as kit:
+        client = kit.client(Cors(Starlette(routes=[Route("/client", of_shop, methods=["POST"])]), broken, ["/client"]))
+        answer = client.post("/client", headers={"Origin": SHOP})
+        assert (answer.status_code, granted(answer)) == (200, None)
+        answer = preflight(client, SHOP, path="/client")
+        assert (answer.status_code, granted(answer)) == (204, None)
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("origin", FOREIGN)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from passkeycore import ConflictError, CredentialNotFound, DecodeError, LimitReached
 from passkeycore.engine.records import EventFilter, EventType
-from passkeycore.engine.tenancy.records import ServerKey
+from passkeycore.engine.tenancy.records import Profile, ServerKey
 from passkeycore.server.keys import NewKey, create_key, find_key, revoke_key, rotate_key, text_of
 from tests.server.kit import API_KEYS, INTEGRATION_KEYS, SIGN_IN_ONLY, TenantKit, tenant_kit
 
+NOW = datetime(2026, 11, 3, tzinfo=UTC)
 NEW, OLD = b"the server's present secret, 32 bytes", b"the server's previous secret, 32 bytes"
 
 
@@ -45,11 +47,9 @@ def test_a_key_opens_its_tenant_for_its_kind_and_is_stored_as_a_digest(kit: Tena
             assert holder(kit, new.text, kind) == tenant_id
             assert holder(kit, new.text, "integration" if kind == "api" else "api") is None
             assert new.text not in repr(new) + repr(new.__rich_repr__())
-    file = b"".join(
-        path.read_bytes() for path in Path(str(kit.storage.repository._engine.url.database)).parent.iterdir()
-    )
+    file = b"".join(path.read_bytes() for path in Path(kit.settings.database.partition("///")[2]).parent.iterdir())
     assert new.key.key_id.encode() in file
-    assert new.text.rpartition("_")[2].encode() not in file
+    assert new.text.split("_", 2)[2].encode() not in file
 
 
 def test_what_is_not_the_key_opens_nothing(kit: TenantKit) -> None:
@@ -165,6 +165,15 @@ def test_a_key_outlives_the_secret_that_made_it(kit: TenantKit) -> None:
         assert text_of(secrets, new.key) == text
     for changed in ({"realm": "bank"}, {"kind": "integration"}, {"key_id": "0" * 16}):
         assert text_of([OLD], msgspec.structs.replace(new.key, **changed)) is None
+
+
+def test_what_prints_a_key_or_a_profile_shows_no_more_than_its_repr(kit: TenantKit) -> None:
+    """Not the digest, nor what is known of a person, wherever Rich prints one."""
+    key = created(kit).key
+    told = Profile(user_id="ada", email="ada@example.com", created_at=NOW, updated_at=NOW)
+    assert key.__rich_repr__() == [("key_id", key.key_id), ("kind", "api")]
+    assert told.__rich_repr__() == [("user_id", "ada")]
+    assert "example" not in repr(told)
 
 
 def test_the_newest_key_signs_first_and_those_of_the_file_last(kit: TenantKit) -> None:

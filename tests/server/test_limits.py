@@ -1,5 +1,7 @@
 """How many requests are answered: windows that slide, who counts where, and what those hear who ask too often."""
 
+import asyncio
+import hmac
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from passkeycore.config.server import Limits
 from passkeycore.server import limits as module
@@ -87,19 +89,23 @@ def test_what_is_remembered_is_bounded(loop: Loop, monkeypatch: pytest.MonkeyPat
 def test_redis_counts_for_all_processes(loop: Loop, redis_url: str) -> None:
     """Two that share a Redis share the limit, and say when to come back."""
     first, second = (Redis.from_url(redis_url) for _ in range(2))
-    one, other = (RateLimits(Limits(per_user="4/hour"), redis) for redis in (first, second))
+    one, other = (RateLimits(Limits(per_user="4/hour"), redis, secret=b"secret") for redis in (first, second))
     answers = [wait_s(loop, limits, "shared") for limits in (one, other, one, other)]
     assert answers == [0] * 4
     assert 0 < wait_s(loop, one, "shared") <= 3_600
     assert 0 < wait_s(loop, other, "shared") <= 3_600
     assert wait_s(loop, one, "somebody else") == 0
 
+    loop.run(one.check_address("192.0.2.77", count=True))
+
     async def kept() -> list[bytes]:
-        return [key async for key in first.scan_iter("*passkeycore/user:*")]
+        return [key async for key in first.scan_iter("*passkeycore/*")]
 
     keys = loop.run(kept())
-    assert keys
-    assert not any(b"shared" in key for key in keys)
+    assert {kind for key in keys for kind in (b"/user:", b"/address:") if kind in key} == {b"/user:", b"/address:"}
+    assert not any(word in key for key in keys for word in (b"shared", b"192.0.2"))
+    unkeyed = hmac.digest(b"", b"192.0.2.77", "sha256").hex().encode()
+    assert not any(unkeyed in key for key in keys)  # there are few enough addresses to try them all
     for redis in (first, second):
         loop.run(redis.aclose())
 
@@ -181,11 +187,85 @@ def test_a_server_with_a_key_counts_for_its_tenant_alone(kit: TenantKit) -> None
     """It speaks for many users from one address; and its own requests do not keep a user out."""
     app = limited(Limits(per_address="2/minute", per_user="2/minute", per_tenant="6/minute"))
     server, phone = kit.client(app), kit.client(app, address="192.0.2.2")
-    assert statuses(server, "/ada", 4, Authorization="Basic x") == [200] * 4
+    assert statuses(server, "/ada", 6, Authorization="Basic x") == [200] * 6
     assert statuses(phone, "/ada", 2) == [200] * 2
     refused = server.get("/ada", headers={"Authorization": "Basic x"})
     assert (refused.text, refused.status_code) == ("room: 429", 429)
     assert int(refused.headers["retry-after"]) > 0
+
+
+def test_clients_do_not_keep_the_servers_of_their_tenant_out(kit: TenantKit) -> None:
+    """Nor the other way round: each has the tenant's limit for itself."""
+    app = limited(Limits(per_tenant="2/minute"))
+    server = {"Authorization": "Basic x"}
+    assert statuses(kit.client(app), "/ada", 3) == [200, 200, 429]
+    assert statuses(kit.client(app), "/ada", 3, **server) == [200, 200, 429]
+
+
+class Gate:
+    """Answers nobody before it is opened; with a key, only after that was shown."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.waiting = 0
+
+    async def answer(self, request: Request) -> Response:
+        if "authorization" in request.headers:
+            await admit(request, "shop", by_server=True)
+        self.waiting += 1
+        await self.open.wait()
+        return PlainTextResponse("ok")
+
+
+def at_once(kit: TenantKit, limits: RateLimits, count: int, **headers: str) -> list[int]:
+    """What so many are answered who have all come before the first one is."""
+    gate = Gate()
+    app = AddressLimits(
+        Starlette(routes=[Route("/", gate.answer)]),
+        limits,
+        refused=lambda scope, error: json_answer({}, error.status_code),
+    )
+    client = kit.client(app).http
+
+    async def ask() -> list[int]:
+        asking = [asyncio.create_task(client.get("/", headers=headers)) for _ in range(count)]
+        while gate.waiting + sum(task.done() for task in asking) < count:
+            await asyncio.sleep(0.001)
+        gate.open.set()
+        return [(await task).status_code for task in asking]
+
+    return kit.run(ask())
+
+
+@pytest.mark.parametrize("place", ["in the process", "in Redis"])
+def test_who_comes_many_times_at_once_gets_through_as_often_as_one_after_the_other(
+    kit: TenantKit, redis_url: str, place: str
+) -> None:
+    """And who was refused then is told to come back soon, and does, where there is room."""
+    redis = Redis.from_url(redis_url) if place == "in Redis" else None
+    limits = RateLimits(Limits(per_address="5/minute"), redis, secret=place.encode())
+    answers = at_once(kit, limits, 20)
+    assert sorted(answers) == [200] * 5 + [429] * 15
+    assert at_once(kit, limits, 1) == [429]
+    if redis is not None:
+        kit.run(redis.aclose())
+
+
+def test_a_server_may_come_many_times_at_once(kit: TenantKit) -> None:
+    """Once it has shown its key, it takes no place of its address any more."""
+    limits = RateLimits(Limits(per_address="2/minute"), monotonic=Seconds())
+    assert at_once(kit, limits, 2, Authorization="Basic x") == [200] * 2
+    assert sum(status == 200 for status in at_once(kit, limits, 20, Authorization="Basic x")) == 20
+
+
+def test_who_goes_away_without_an_answer_is_counted_all_the_same(kit: TenantKit) -> None:
+    async def gone(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ConnectionError
+
+    limits = RateLimits(Limits(per_address="2/minute"), monotonic=Seconds())
+    app = AddressLimits(gone, limits, refused=lambda scope, error: json_answer({}, error.status_code))
+    assert statuses(kit.client(app), "/", 4) == [500, 500, 429, 429]
+    assert not app._in_flight
 
 
 def test_a_user_is_limited_from_whatever_address(kit: TenantKit) -> None:
@@ -218,6 +298,29 @@ def test_a_socket_of_an_address_that_asks_too_often_is_closed(loop: Loop) -> Non
     for _ in range(2):
         loop.run(opened())
     assert [message.get("code", 1000) for message in sent] == [1000, 1013]
+
+
+def test_a_socket_that_is_refused_counts_for_its_address(tmp_path: Path) -> None:
+    """Who guesses tokens by WebSockets is slowed down as anybody else."""
+    with tenant_kit(tmp_path, more='limits = { per_address = "3/minute" }') as kit:
+        app = server_app(kit.tenants, kit.settings)
+
+        async def opened() -> int:
+            sent: list[Message] = []
+
+            async def send(message: Message) -> None:
+                sent.append(message)
+
+            async def receive() -> Message:
+                return {"type": "websocket.connect"}
+
+            client = ("192.0.2.1", 1)
+            scope = {"type": "websocket", "path": "/nothing", "headers": [], "client": client, "query_string": b""}
+            await app(scope, receive, send)
+            return int(sent[-1].get("code", 1000))
+
+        assert [kit.run(opened()) for _ in range(4)] == [1000, 1000, 1000, 1013]
+        assert kit.client(app).get("/api/shop/session").status_code == 429
 
 
 def test_the_whole_server_answers_in_the_dialects_form(tmp_path: Path) -> None:

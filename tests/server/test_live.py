@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import Overrides
 from passkeycore.server.live import LiveTenants
 from passkeycore.server.storage import Storage
-from tests.server.kit import TenantKit, file_text, tenant_kit
+from passkeycore.server.tenants import TenantUnavailable
+from tests.server.kit import API_KEYS, TenantKit, file_text, tenant_kit
 
 ORIGINS = {"origins": ["https://shop.example.com", "https://www.shop.example.com"]}
 
@@ -111,9 +113,113 @@ def test_changes_that_do_not_go_leave_the_tenant_as_it_was(
     assert other.origins() == ["https://shop.example.com"]
 
 
-def test_a_new_process_with_broken_changes_serves_what_the_file_says(kit: TenantKit, other: Process) -> None:
-    store(kit, b'{"origins": ["https://elsewhere.example"]}', 1)
+@pytest.mark.parametrize("broken", [b"", b"[]", b'{"rp_id": "other.example"}', b'{"of_a_newer_release": 1}', b"\xff"])
+def test_a_new_process_does_not_serve_a_tenant_with_broken_changes(
+    kit: TenantKit, other: Process, broken: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by them nor as the file is, which the operator has changed; other tenants are served, and it is told why.
+
+    The next changes that are good end it.
+    """
+    token = token_of(kit, "shop")
+    store(kit, broken, 1)
+    asked: list[Callable[[], Coroutine[Any, Any, object]]] = [
+        lambda: other.tenants.by_id("shop"),
+        lambda: other.tenants.by_token(token),
+        lambda: other.tenants.by_key(API_KEYS["shop"], "api"),
+    ]
+    for ask in (*asked, *asked):
+        other.seconds.now += 1
+        with pytest.raises(TenantUnavailable) as caught:
+            kit.run(ask())
+        assert caught.value.status_code == 503
+    assert list(kit.run(other.tenants.problems())) == ["shop"]
+    assert [tenant.tenant_id for tenant in kit.run(other.tenants.all())] == ["bank"]
+    assert kit.run(other.tenants.origins_of("shop")) == frozenset()
+    assert kit.run(other.tenants.by_id("bank")) is not None
+    assert len(caplog.records) == 1
+    assert "the changes of shop do not go with the file, so it is not served" in caplog.records[0].getMessage()
+    mended = kit.run(other.tenants.change("shop", ORIGINS, revision=1))
+    assert kit.run(other.tenants.by_id("shop")) is mended
+    assert kit.run(other.tenants.problems()) == {}
+
+
+def test_an_unserved_tenant_is_served_once_another_process_has_mended_it(kit: TenantKit, other: Process) -> None:
+    store(kit, b'{"rp_id": "other.example"}', 1)
+    assert list(kit.run(other.tenants.problems())) == ["shop"]
+    kit.run(kit.tenants.change("shop", ORIGINS, revision=1))
+    other.seconds.now += 1
+    assert other.origins() == ORIGINS["origins"]
+
+
+def test_changes_that_cannot_even_be_read_are_as_those_that_do_not_go(
+    kit: TenantKit, other: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that runs goes on, and one that begins does not serve the tenant; each says so once."""
+    change(kit, ORIGINS)
+    assert other.origins() == ORIGINS["origins"]
+    with sqlite3.connect(kit.settings.database.partition("///")[2]) as database:
+        database.execute("UPDATE passkey_overrides SET body = x'00'")
+    late = Process(kit)
+    try:
+        for _ in range(3):
+            other.seconds.now += 1
+            late.seconds.now += 1
+            assert other.origins() == ORIGINS["origins"]
+            with pytest.raises(TenantUnavailable):
+                kit.run(late.tenants.by_id("shop"))
+    finally:
+        kit.run(late.storage.close())
+    assert len(caplog.records) == 2
+
+
+def test_changes_that_are_not_newer_change_nothing(kit: TenantKit, other: Process) -> None:
+    """What a slow query has read is old news when the process itself has written since."""
+    change(kit, ORIGINS)
+    assert other.origins() == ORIGINS["origins"]
+    live = other.tenants._tenants["shop"]
+    live.revision = 5
+    other.seconds.now += 1
+    assert other.origins() == ORIGINS["origins"]
+    change(kit, {}, revision=1)
+    other.seconds.now += 1
+    assert other.origins() == ORIGINS["origins"]
+    store(kit, b"{}", 3)
+    store(kit, b"{}", 4)
+    store(kit, b"{}", 5)
+    store(kit, b"{}", 6)
+    other.seconds.now += 1
     assert other.origins() == ["https://shop.example.com"]
+
+
+def test_what_changes_nothing_is_not_written(kit: TenantKit) -> None:
+    change(kit, ORIGINS)
+    change(kit, ORIGINS, revision=1)
+    stored = kit.run(kit.tenants.changes_of("shop"))
+    assert stored is not None
+    assert stored.revision == 1
+    assert len(kit.run(kit.tenant().passkeys.list_events(EventFilter())).events) == 1
+    with pytest.raises(ConflictError):
+        change(kit, ORIGINS, revision=0)
+
+
+def test_an_event_names_what_was_changed_by_this_save(kit: TenantKit) -> None:
+    """Not what was changed before and stays so; what was taken back is a change, too."""
+    change(kit, ORIGINS | {"name": "New"})
+    change(kit, {"name": "Newer", "number_matching": True}, revision=1)
+    event = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events[0]
+    assert event.details == {"keys": "name, number_matching, origins", "revision": "2"}
+
+
+def test_what_only_a_tenant_of_the_same_rp_id_forbids_is_not_stored(tmp_path: Path) -> None:
+    """Both share one file of related origins, in which there is room for five labels."""
+    with tenant_kit(tmp_path, bank_more='rp_id = "example.com"', shop_more='rp_id = "example.com"') as kit:
+        change(kit, {"related_origins": [f"https://site{number}.example" for number in range(5)]})
+        with pytest.raises(ConfigurationError) as caught:
+            kit.run(kit.tenants.change("bank", {"related_origins": ["https://one.more"]}, revision=0))
+        assert caught.value.path == "related_origins"
+        assert kit.run(kit.tenants.changes_of("bank")) is None
+        kit.run(kit.tenants.change("bank", {"related_origins": ["https://site0.example"]}, revision=0))
 
 
 def test_what_does_not_go_is_not_stored(kit: TenantKit) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,16 +114,27 @@ def test_a_port_that_is_taken_is_named(file: Path, tmp_path: Path) -> None:
 
 
 @contextmanager
-def served(file: Path, *options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """The server as a process, and its address, once it answers; its output is in files beside the configuration."""
-    port = free_port()
-    arguments = [sys.executable, "-m", "passkeycore", "serve", "--config", str(file), "--port", str(port), *options]
+def served(file: Path, *options: str, port: int | None = 0) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """The server as a process, and its address, once it answers; its output is in files beside the configuration.
+
+    Args:
+        file: The configuration.
+        options: More of the command line.
+        port: 0: one that was free a moment ago; None: `options` say so, and the server which.
+    """
+    arguments = [sys.executable, "-m", "passkeycore", "serve", "--config", str(file), *options]
+    if port is not None:
+        port = port or free_port()
+        arguments += ["--port", str(port)]
     with (file.parent / "out").open("w") as out, (file.parent / "err").open("w") as err:
         process = subprocess.Popen(
             arguments, cwd=file.parent, stdout=out, stderr=err, text=True, start_new_session=True
         )
-    url = f"http://127.0.0.1:{port}"
     try:
+        if port is None:
+            until(lambda: (file.parent / "err").read_text().endswith("\n"))
+            port = int((file.parent / "err").read_text().rpartition(" ")[2])
+        url = f"http://127.0.0.1:{port}"
         wait_until_ready(process, url)
         yield process, url
     finally:
@@ -214,6 +225,98 @@ def test_two_workers_share_the_work_and_what_is_stored(file: Path) -> None:
                 assert client.patch(f"/v1/users/user-{number}", json=members).status_code == 200
             for number in range(20):
                 assert client.get(f"/v1/users/user-{number}").json()["email"] == f"{number}@example.com"
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that serve: those that Python's own helper is not among."""
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("edit", ["another key", "not TOML", "gone"])
+def test_what_was_read_once_holds_for_processes_that_are_started_anew(file: Path, edit: str) -> None:
+    """A process that died comes back with the settings that all others have, whatever became of the file."""
+    key = api_key(file)
+    with served(file, "--workers", "2") as (process, url), client_of(url, key) as client:
+        text = file.read_text()
+        if edit == "gone":
+            file.unlink()
+        else:
+            file.write_text("[" if edit == "not TOML" else text.replace(key, "another key of at least 32 characters"))
+        before = children_of(process)
+        assert len(before) == 2
+        for child in before:
+            os.kill(child, signal.SIGKILL)
+        until(lambda: len(children_of(process)) == 2 and not {*before} & {*children_of(process)})
+        for _ in range(10):
+            assert client.get("/v1/users/ada/authenticators").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_no_process_outlives_the_one_that_started_it(file: Path) -> None:
+    with served(file, "--workers", "2") as (process, url):
+        children = children_of(process)
+        process.kill()
+        process.wait()
+        until(lambda: not any(is_running(child) for child in children))
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+FAILING = """
+import sys
+from msgspec.structs import replace
+from passkeycore.cli import serve
+from passkeycore.config.server import load_server
+
+settings = replace(load_server(sys.argv[1]), database="nothing://a-secret@x/", workers=2, port=0)
+sys.exit(serve._run(settings))
+"""
+
+
+def test_processes_that_cannot_start_end_the_server(file: Path) -> None:
+    """With one line that says so, an exit code that is none of success, and no words of what failed."""
+    command = [sys.executable, "-c", FAILING, str(file)]
+    done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    said = done.stderr.splitlines()
+    assert said[-1].endswith("the server has ended: 3 processes in a row could not start")
+    assert all(line.startswith("passkeycore: ") for line in said[:-1])
+    assert "a-secret" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_the_system_chooses_is_said(file: Path, workers: str) -> None:
+    with served(file, "--port", "0", "--workers", workers, port=None) as (_, url):
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+
+
+def test_what_is_no_http_is_refused_in_json_and_logged_nowhere(file: Path) -> None:
+    with served(file) as (_, url):
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            client.sendall(b"hello\r\n\r\n")
+            answer = b""
+            while part := client.recv(4_096):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b'"request_incomplete"' in answer
+    assert len((file.parent / "err").read_text().splitlines()) == 1
 
 
 def client_of(url: str, key: str) -> httpx.Client:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from ...errors import ConfigurationError
 
@@ -48,7 +48,13 @@ class SQLRepository:
     use, or on SQLite the parent ``engine.dispose()`` before it forks.
     """
 
-    def __init__(self, engine: "str | sqlalchemy.Engine", *, create: bool = False, outbox: bool = False) -> None:
+    def __init__(
+        self,
+        engine: "str | sqlalchemy.Engine",
+        *,
+        create: bool | Literal["on first use"] = False,
+        outbox: bool = False,
+    ) -> None:
         """The repository in this database, SQLite 3.35 or PostgreSQL at least.
 
         Args:
@@ -58,7 +64,8 @@ class SQLRepository:
                 as it is, but always in autocommit mode: every operation lasts when it returns. Where its
                 ``default_transaction_isolation`` is a higher one, callers who meet in a single statement get the
                 driver's serialization error, and have to try again.
-            create: Create what is missing of the tables, at once. False: your migrations do, from `metadata`.
+            create: Create what is missing of the tables: at once, or ``on first use``, and nothing is opened before.
+                False: your migrations do, from `metadata`.
             outbox: Every event that is stored waits for its delivery, too, in the same transaction. False: as there is
                 no worker that delivers, and what waits would only grow. An event that waits, or that was given up,
                 cannot be removed from ``passkey_events``.
@@ -70,9 +77,9 @@ class SQLRepository:
         made = synchronous_engine(engine)
         self._engine = made
         self._is_ours = isinstance(engine, str)
-        self._pool = synchronous_pool(made, ours=self._is_ours)
+        self._pool = synchronous_pool(made, ours=self._is_ours, create=create == "on first use")
         self.context = alone(self._pool, outbox=outbox)
-        if create:
+        if create is True:
             self.create()
             self.close()  # this may be the top of a module, and the process about to fork
 

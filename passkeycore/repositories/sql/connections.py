@@ -326,14 +326,15 @@ class Context(NamedTuple):
     outbox: bool
 
 
-def synchronous_pool(engine: Engine, *, ours: bool) -> Pool:
+def synchronous_pool(engine: Engine, *, ours: bool, create: bool) -> Pool:
     """The connections of `engine`."""
     autocommit = engine if ours else engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def connect() -> Wire:
         return Immediate(autocommit.connect())
 
-    return Pool(connect, engine.dialect.name, ours=ours, create=False, lock=nullcontext())
+    # Threads may create tables at once, as processes may.
+    return Pool(connect, engine.dialect.name, ours=ours, create=create, lock=nullcontext())
 
 
 def asynchronous_pool(engine: "AsyncEngine", *, ours: bool, create: bool) -> Pool:

@@ -30,7 +30,8 @@ CurrentUser: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """The host's answer to who is signed in where a request comes from: the user's id, or None for nobody.
 
 A plain function or a coroutine function. It sees the request with the host's own cookies, and has to say None for
-somebody who has given only a first factor: whoever it names may add and remove passkeys.
+somebody who has given only a first factor: whoever it names may add and remove passkeys. It must not read the body,
+which is bounded only where the route reads it afterwards. To answer anything else is a `ConfigurationError`.
 """
 
 OnSignIn: TypeAlias = Callable[[Request, SignIn], object]

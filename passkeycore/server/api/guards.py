@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from starlette.requests import Request
 
 from ...actions.states import ActionState
-from ...errors import ActionError, CeremonyError, Code, TokenError
+from ...errors import ActionError, CeremonyError, Code, ConfigurationError, TokenError
 from .calls import Caller, Identity, Row, Site, not_available
 from .refusals import EdgeCode, Refused
 from .visitors import CSRF_HEADER, csrf_token, visitor_of
@@ -32,6 +32,7 @@ async def identify(site: Site, request: Request, row: Row) -> Identity:
             `csrf_token_invalid`; 422: `not_available`.
         TokenError: `token_invalid`, `token_expired`, `scope_missing`. ActionError: `action_state`: what the scope
             allows was not reached. CeremonyError: `user_disabled`.
+        ConfigurationError: The host's `current_user` answers with something that is no user id.
     """
     if not site.serves(row.caller) or not all(map(site.has, row.needs)):
         raise not_available()
@@ -61,7 +62,9 @@ async def _user(site: Site, request: Request, row: Row) -> Identity:
     if site.current_user is None:
         raise not_available()
     answer = site.current_user(request)
-    user_id = await answer if inspect.isawaitable(answer) else answer
+    user_id: object = await answer if inspect.isawaitable(answer) else answer
+    if user_id is not None and not isinstance(user_id, str):
+        raise ConfigurationError(f"a user's id as str, or None: not {type(user_id).__name__}", path="current_user")
     if not user_id:
         raise Refused(EdgeCode.SIGN_IN_REQUIRED, "Please sign in first.")
     await _check_enabled(site, user_id)

@@ -63,6 +63,7 @@ CODES: Final = (*Code, *EdgeCode)
 
 # What is said of an `HTTPException` that has a status alone.
 _BY_STATUS: Final = {status: code for code, status in STATUSES.items()} | {401: EdgeCode.UNAUTHORIZED}
+_REFUSED: Final = "This is not allowed."
 _OUR_FAULT: Final = "Something went wrong on the server. Please try again."
 # Where the public message is too general for somebody who can do something about it, and nothing is given away.
 _SENTENCES: Final[Mapping[Code, str]] = {
@@ -116,7 +117,7 @@ def refused(error: Exception) -> Response:
         error = Refused(EdgeCode.REQUEST_INCOMPLETE, "The request is incomplete.")
     if isinstance(error, HTTPException):
         code = error.code if isinstance(error, Refused) else _code_of(error.status_code)
-        return _answer(ErrorMembers(code=code, message=error.detail), error.status_code, error.headers)
+        return _answer(ErrorMembers(code=code, message=_sentence(error)), error.status_code, error.headers)
     if not isinstance(error, PasskeyError):
         return _answer(ErrorMembers(code=EdgeCode.SERVER_ERROR, message=_OUR_FAULT), 500)
     signal = error.signal if isinstance(error, CredentialNotFound) else None
@@ -127,6 +128,14 @@ def refused(error: Exception) -> Response:
         signal=None if signal is None else msgspec.convert(signal, UnknownCredential),
     )
     return _answer(members, error.http_status)
+
+
+def _sentence(error: HTTPException) -> str:
+    # Frameworks of hosts let `detail` be anything, such as a dictionary.
+    detail: object = error.detail
+    if isinstance(detail, str):
+        return detail
+    return _OUR_FAULT if error.status_code >= 500 else _REFUSED
 
 
 def _code_of(status: int) -> EdgeCode:

@@ -2,11 +2,12 @@
 
     app = Starlette(routes=routes(tenants, settings))
 
-Routes of servers take the tenant's secret key, those of clients an action's token or the tenant's name. `auth` has who
-calls, `wire` how values and errors are spelled; `backend` and `users` serve an application's servers, `passkeys`,
-`devices`, `waiting` and `qr_socket` its clients; `webhooks` tells the application. What is not in the table below is
-answered as unknown: one-time codes, sessions, and the cookie mode of browsers. Pages of other origins may call what is
-below ``/v1/client``: that is for `passkeycore.server.cors`, around this.
+Routes of servers take the tenant's secret key, those of clients an action's token or the tenant's name. `routing` has
+how a path is read, `auth` who calls, `wire` how values and errors are spelled. `backend`, `users` and `authenticators`
+serve an application's servers; `passkeys`, `devices`, `device_keys`, `waiting` and `qr_socket` its clients; `webhooks`
+tells the application. What is not in the table below is answered as unknown: one-time codes, sessions, and the cookie
+mode of browsers. Pages of other origins may call what is below ``/v1/client``: that is for `passkeycore.server.cors`,
+around this.
 """
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,14 +16,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import ExceptionHandler
 
 from ...errors import PasskeyError
 from ..http import json_answer, read_body
 from ..limits import admit
 from ..tenants import Tenants
-from . import backend, devices, passkeys, users, waiting
+from . import authenticators, backend, device_keys, devices, passkeys, users, waiting
 from .auth import (
     Call,
     Caller,
@@ -35,6 +36,7 @@ from .auth import (
     client_info,
 )
 from .qr_socket import qr_socket
+from .routing import SegmentRoute
 from .wire import refused
 
 if TYPE_CHECKING:
@@ -53,20 +55,19 @@ class _Row(NamedTuple):
     handler: Handler
 
 
-_USER: Final = "/users/{user_id:path}"  # some SDKs leave a slash in an id as it is
+_USER: Final = "/users/{user_id:path}"
 _ACTION: Final = _USER + "/actions/{action}"
 _OWN: Final = "/client/user-authenticators"
 
-# The longest paths first: an id may contain anything.
 _SERVER_ROUTES: Final = (
     _Row("POST", _ACTION, by_secret, backend.track),
     _Row("GET", _ACTION + "/{idempotency_key}", by_secret, backend.get_action),
     _Row("PATCH", _ACTION + "/{idempotency_key}", by_secret, backend.update_action),
     _Row("GET", _USER + "/actions", by_secret, backend.list_actions),
     _Row("POST", "/validate", by_secret, backend.validate),
-    _Row("GET", _USER + "/authenticators", by_secret, users.get_authenticators),
-    _Row("POST", _USER + "/authenticators", by_secret, users.enrol_verified),
-    _Row("DELETE", _USER + "/authenticators/{authenticator_id}", by_secret, users.delete_authenticator),
+    _Row("GET", _USER + "/authenticators", by_secret, authenticators.get_authenticators),
+    _Row("POST", _USER + "/authenticators", by_secret, authenticators.enrol_verified),
+    _Row("DELETE", _USER + "/authenticators/{authenticator_id}", by_secret, authenticators.delete_authenticator),
     _Row("GET", "/users", by_secret, users.query_users),
     _Row("GET", _USER, by_secret, users.get_user),
     _Row("PATCH", _USER, by_secret, users.update_user),
@@ -79,23 +80,23 @@ _CLIENT_ROUTES: Final = (
     _Row("GET", _OWN + "/passkey", by_tenant, passkeys.look_up),
     _Row("POST", _OWN + "/passkey/authentication-options", by_tenant, passkeys.authentication_options),
     _Row("POST", "/client/verify/passkey", by_tenant, passkeys.authenticate),
-    _Row("GET", _OWN, by_token, users.list_own),
+    _Row("GET", _OWN, by_token, authenticators.list_own),
     *(
         row
         for name in ("push", "qr-code", "in-app", "device")
         for row in (
-            _Row("GET", f"{_OWN}/{name}", by_tenant, devices.look_up(name)),
-            _Row("POST", f"{_OWN}/{name}", by_token, devices.enrol(name)),
-            _Row("POST", f"{_OWN}/{name}/remove", by_tenant, devices.remove(name)),
+            _Row("GET", f"{_OWN}/{name}", by_tenant, device_keys.look_up(name)),
+            _Row("POST", f"{_OWN}/{name}", by_token, device_keys.enrol(name)),
+            _Row("POST", f"{_OWN}/{name}/remove", by_tenant, device_keys.remove(name)),
         )
     ),
     _Row("GET", _OWN + "/push/challenge", by_tenant, devices.pending("push")),
-    _Row("POST", _OWN + "/push/challenge", by_tenant, devices.answer),
-    _Row("POST", _OWN + "/push/challenge/sign", by_tenant, devices.no_message),
+    _Row("POST", _OWN + "/push/challenge", by_tenant, devices.answer("push")),
+    _Row("POST", _OWN + "/push/challenge/sign", by_tenant, devices.message_to_sign),
     _Row("GET", _OWN + "/device/challenge", by_tenant, devices.pending("device")),
-    _Row("POST", _OWN + "/device/challenge", by_tenant, devices.answer),
+    _Row("POST", _OWN + "/device/challenge", by_tenant, devices.answer("device")),
     _Row("POST", _OWN + "/device/challenge/claim", by_tenant, devices.claim),
-    _Row("POST", _OWN + "/qr-code/challenge", by_tenant, devices.answer),
+    _Row("POST", _OWN + "/qr-code/challenge", by_tenant, devices.answer("qr-code")),
     _Row("POST", _OWN + "/qr-code/challenge/claim", by_tenant, devices.claim),
     _Row("POST", "/client/verify/in-app", by_tenant, devices.verify_in_app),
     _Row("POST", "/client/verify/device", by_tenant, devices.verify_in_app),
@@ -106,36 +107,36 @@ _CLIENT_ROUTES: Final = (
 )
 
 
-def routes(
-    tenants: Tenants, settings: "ServerSettings", *, hooks: "Hooks | None" = None, default_action: str = "sign-in"
-) -> list[BaseRoute]:
+def routes(tenants: Tenants, settings: "ServerSettings", *, hooks: "Hooks | None" = None) -> list[BaseRoute]:
     """Everything of the dialect, for an application at the root of a host or mounted below any path.
 
     Args:
         tenants: Whose users they are.
         settings: Where the server is reached, and which proxies it believes.
         hooks: What has to be told before a step goes on; None: nothing.
-        default_action: The word of an action that a client begins without one, which is what the application's server
-            then validates. Rules decide by it: an action without a word would be one without rules.
     """
-    dialect = Dialect(tenants=tenants, settings=settings, hooks=hooks, default_action=default_action)
+    dialect = Dialect(tenants=tenants, settings=settings, hooks=hooks)
     served: list[BaseRoute] = [_route(dialect, row) for row in (*_SERVER_ROUTES, *_CLIENT_ROUTES)]
     # An application of its own, so that whatever goes wrong in it is told in its own words.
     app = Starlette(routes=served, exception_handlers=_HANDLERS)
+    app.router.redirect_slashes = False  # a redirect is no answer in this dialect, and repeats what is in the path
     return [WebSocketRoute("/ws-v1-challenge", qr_socket(dialect)), Mount("/v1", app=app)]
 
 
-def _route(dialect: Dialect, row: _Row) -> Route:
+def _route(dialect: Dialect, row: _Row) -> SegmentRoute:
     async def endpoint(request: Request) -> Response:
         try:
             caller = await row.guard(dialect.tenants, request.headers)
             user_id = None if caller.action is None else caller.action.user_id
             await admit(request, caller.tenant.tenant_id, user_id=user_id, by_server=row.guard is by_secret)
-            return json_answer(await row.handler(await _call(dialect, caller, request)))
+            call = await _call(dialect, caller, request)
+            answer = json_answer(await row.handler(call))
+            answer.headers.update(call.answer_headers)
+            return answer
         except (PasskeyError, HTTPException, ClientDisconnect) as error:
             return refused(error)
 
-    return Route(row.path, endpoint, methods=[row.method], name=f"{row.method} {row.path}")
+    return SegmentRoute(row.path, endpoint, method=row.method, name=f"{row.method} {row.path}")
 
 
 async def _call(dialect: Dialect, caller: Caller, request: Request) -> Call:
@@ -148,6 +149,7 @@ async def _call(dialect: Dialect, caller: Caller, request: Request) -> Call:
         body=body,
         path=request.path_params,
         query=request.query_params,
+        headers=request.headers,
         client=client_info(dialect, request),
     )
 

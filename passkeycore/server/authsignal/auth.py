@@ -32,13 +32,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         tenants: Whose users they are.
         settings: Where the server is reached, and which proxies it believes.
         hooks: What has to be told before a step goes on; None: nothing.
-        default_action: The word of an action that a client begins without one.
     """
 
     tenants: Tenants
     settings: "ServerSettings"
     hooks: "Hooks | None"
-    default_action: str
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +63,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         dialect: The server.
         caller: Who it is.
         body: As it came, within its limit.
-        path, query: Names in the path, and in the query string.
+        path, query, headers: Names in the path, in the query string, and the request's headers.
         client: What is known of a client's machine.
+        answer_headers: What a handler adds to the answer's.
     """
 
     dialect: Dialect
@@ -74,7 +73,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     path: Mapping[str, str]
     query: Mapping[str, str]
+    headers: Mapping[str, str]
     client: ClientInfo
+    answer_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
         return f"Call(caller={self.caller!r}, …)"
@@ -107,10 +108,13 @@ async def by_secret(tenants: Tenants, headers: Mapping[str, str]) -> Caller:
         Refused: 401, `unauthorized`.
     """
     kind, value = _authorization(headers)
-    holder = await tenants.by_key(_basic_name(value), "api") if kind == "basic" else None
-    if holder is None:
-        raise _unauthorized("The secret key is missing or not good here. Check the key and the base URL.")
-    return Caller(tenant=holder.tenant)
+    text = _basic_text(value) if kind == "basic" else ""
+    # A key may have colons of its own; then there is no password behind it, as SDKs send none.
+    for key in dict.fromkeys((text.removesuffix(":"), text.partition(":")[0])):
+        holder = await tenants.by_key(key, "api") if key else None
+        if holder is not None:
+            return Caller(tenant=holder.tenant)
+    raise _unauthorized("The secret key is missing or not good here. Check the key and the base URL.")
 
 
 async def by_token(tenants: Tenants, headers: Mapping[str, str]) -> Caller:
@@ -134,7 +138,7 @@ async def by_tenant(tenants: Tenants, headers: Mapping[str, str]) -> Caller:
     kind, value = _authorization(headers)
     if kind == "bearer":
         return await by_token(tenants, headers)
-    return await of_tenant(tenants, _basic_name(value) if kind == "basic" else "")
+    return await of_tenant(tenants, _basic_text(value).partition(":")[0] if kind == "basic" else "")
 
 
 async def of_token(tenants: Tenants, token: str) -> Caller:
@@ -177,13 +181,13 @@ def _authorization(headers: Mapping[str, str]) -> tuple[str, str]:
     return kind.lower(), value.strip()
 
 
-def _basic_name(value: str) -> str:
-    """What stands before the colon, if there is one; empty: nothing.
+def _basic_text(value: str) -> str:
+    """Name and password, with a colon between them, if there is one; empty: nothing.
 
     Three spellings are in use: base64url without padding (iOS), standard base64 (servers, Android), and standard
     base64 of a name without a colon (browsers).
     """
     try:
-        return decode_lenient(value, "authorization").decode("utf-8", "surrogateescape").partition(":")[0]
+        return decode_lenient(value, "authorization").decode("utf-8", "surrogateescape")
     except DecodeError:
         return ""

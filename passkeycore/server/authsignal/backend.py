@@ -8,15 +8,17 @@ import msgspec
 from ...actions.states import ActionState
 from ...engine.actions.records import Action, ActionFilter
 from ...engine.actions.tracking import ClientInfo
-from ...errors import ActionError, Code, TokenError
+from ...errors import ActionError, TokenError
 from ..redirects import may_redirect
 from ..tenants import Tenant
 from .auth import Call
-from .users import Json, checked_changes, method_names, save_profile
-from .wire import METHODS, Members, Refused, custom_values, invalid_request, iso, parse_iso, present, read
+from .authenticators import method_names
+from .profiles import Json, address_methods, checked_changes, find_profile, save_profile
+from .wire import METHODS, Members, bad_token, custom_values, invalid_request, iso, parse_iso, present, read_typed
 
 _READ: Final = "read:authenticators"
 _MOST_LISTED: Final = 1_000
+_MORE: Final = "X-More-Actions"  # no SDK reads a body of another form than the list
 _PROFILE: Final = ("email", "phone_number", "username", "locale")
 
 
@@ -51,11 +53,16 @@ _UPDATE: Final = msgspec.json.Decoder(_Update)
 
 
 async def track(call: Call) -> Json:
-    """The action, as rules decide; the one that is there already for a key that was seen before."""
-    asked, tenant, user_id = read(_TRACK, call.body), call.tenant, call.path["user_id"]
+    """The action, as rules decide; the one that is there already for a key that was seen before.
+
+    Who has nothing enrolled is allowed what takes a challenge, unless the tenant is told otherwise. One whose token has
+    expired is told in its state, and has no token any more.
+    """
+    asked, tenant, user_id = read_typed(_TRACK, call.body), call.tenant, call.path["user_id"]
     if asked.redirect_url is not None and not may_redirect(tenant.settings.redirect_urls, asked.redirect_url):
         raise invalid_request("The tenant has not registered where this redirectUrl leads.")
     said = checked_changes({name: value for name in _PROFILE if (value := getattr(asked, name))})
+    verified = address_methods(await find_profile(tenant, user_id))
     tracked = await tenant.actions.track(
         user_id,
         call.path["action"],
@@ -68,19 +75,22 @@ async def track(call: Call) -> Json:
         ),
         scope=(asked.scope or _READ).split(),
         redirect_url=asked.redirect_url,
+        # An address counts as enrolled, and whoever has one is not let through because nothing else is.
+        challenge_unenrolled=tenant.settings.challenge_unenrolled or bool(verified),
     )
     if said:
         await save_profile(tenant, user_id, said)
     settings = "&settings=true" if asked.redirect_to_settings else ""
     allowed = method_names(tracked.action.allowed_methods)
-    enrolled = method_names(tracked.enrolled_methods)
+    enrolled = [*method_names(tracked.enrolled_methods), *verified]
+    is_over = tenant.actions.context.now() >= tracked.action.expires_at
     return present(
         {
             "state": tracked.state.value,
-            "url": f"{call.dialect.settings.base_url}/challenge?token={tracked.token}{settings}",
-            "token": tracked.token,
+            "url": None if is_over else f"{call.dialect.settings.base_url}/challenge?token={tracked.token}{settings}",
+            "token": None if is_over else tracked.token,
             "idempotencyKey": tracked.idempotency_key,
-            "isEnrolled": tracked.is_enrolled,
+            "isEnrolled": bool(enrolled),
             "enrolledVerificationMethods": enrolled,
             "allowedVerificationMethods": allowed,
             "defaultVerificationMethod": next((method for method in allowed if method in enrolled), None),
@@ -92,19 +102,24 @@ async def track(call: Call) -> Json:
 async def validate(call: Call) -> Json:
     """Whether a token proves that its action's challenge was met.
 
+    Only the token that came with the success does. One from ``track`` proves nothing, also of an action that needs no
+    challenge: its state says so, and whoever tracked it knows. So does one with which a passkey was made: that its user
+    has a passkey now was never asked for, and the challenge still waits to be met.
+
     A token that proves nothing, or something else than was asked, is an answer and no error. What a foreign one proves
-    is not told: who looks at the state alone must not take it for theirs.
+    is not told: it is a failure, so that who looks at the state alone does not take it for theirs.
     """
-    asked, actions = read(_VALIDATE, call.body), call.tenant.actions
+    asked, actions = read_typed(_VALIDATE, call.body), call.tenant.actions
     named = await _action_of(call.tenant, asked.token)
     if asked.user_id not in (None, named.user_id) or asked.action not in (None, named.action):
-        return {"isValid": False, "error": "The token is another user's, or another action's."}
+        failed = ActionState.CHALLENGE_FAILED.value
+        return {"isValid": False, "state": failed, "error": "The token is another user's, or another action's."}
     try:
         action = await actions.validate_challenge(asked.token, user_id=asked.user_id, action=asked.action)
     except ActionError:
         return {"isValid": False, **_validated(named)}
     except TokenError as error:
-        raise _bad_token(error) from None
+        raise bad_token(error) from None
     return {"isValid": True, **_validated(action)}
 
 
@@ -117,7 +132,7 @@ async def get_action(call: Call) -> Json:
 
 async def update_action(call: Call) -> Json:
     """The action after its review."""
-    path, asked = call.path, read(_UPDATE, call.body)
+    path, asked = call.path, read_typed(_UPDATE, call.body)
     action = await call.tenant.actions.update_action(
         path["user_id"], path["action"], path["idempotency_key"], state=asked.state
     )
@@ -125,7 +140,7 @@ async def update_action(call: Call) -> Json:
 
 
 async def list_actions(call: Call) -> list[Json]:
-    """A user's latest actions, the newest first."""
+    """A user's latest actions, the newest first, up to 1000; a header says whether there are more."""
     query = call.query
     states = tuple(map(_state, _words(query.get("state")))) or None
     which = ActionFilter(
@@ -135,6 +150,8 @@ async def list_actions(call: Call) -> list[Json]:
         since=parse_iso(query["fromDate"], "fromDate") if query.get("fromDate") else None,
     )
     page = await call.tenant.actions.list_actions(which, limit=_MOST_LISTED)
+    if page.next_cursor is not None:
+        call.answer_headers[_MORE] = "true"
     return [_listed(action) for action in page.actions]
 
 
@@ -142,14 +159,7 @@ async def _action_of(tenant: Tenant, token: str) -> Action:
     try:
         return await tenant.actions.action_of_token(token)
     except TokenError as error:
-        raise _bad_token(error) from None
-
-
-def _bad_token(error: TokenError) -> Refused:
-    """The same word with another status: 401 would say that the server's own key is bad."""
-    if error.code is Code.TOKEN_EXPIRED:
-        return Refused(400, "expired_token", "The token has expired.")
-    return Refused(400, "token_invalid", "This is not a token of this tenant's, or it proves nothing any more.")
+        raise bad_token(error) from None
 
 
 def _method(action: Action) -> str | None:

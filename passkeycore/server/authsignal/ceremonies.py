@@ -27,7 +27,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: By which routes.
         realm: The tenant.
-        token: The action's token that began it; None: it names an action's word instead.
+        token: Of the action that it is to meet; None: it names an action's word instead.
+        shown: The token that the client began it with, where it is another one; None: it is the same.
         action: That word, of an action that begins when it is known whose it is.
         binding: What the engine was given as such; with a token, it is the token.
         challenge_id, purpose: Of a device's challenge.
@@ -36,6 +37,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     realm: str
     token: str | None = None
+    shown: str | None = None
     action: str = ""
     binding: str = ""
     challenge_id: str = ""
@@ -78,7 +80,8 @@ def unseal(caller: Caller, text: str, kind: Kind) -> Begun:
         raise invalid_request("The challenge has expired." if expired else _UNKNOWN) from None
     if begun.kind != kind or begun.realm != caller.tenant.tenant_id:
         raise invalid_request(_UNKNOWN)
-    if caller.token is not None and not compare_digest(caller.token.encode(), (begun.token or "").encode()):
+    shown = begun.shown or begun.token or ""
+    if caller.token is not None and not compare_digest(caller.token.encode(), shown.encode()):
         raise Refused(401, "token_invalid", "The challenge was begun with another token, or without one.")
     return begun
 

@@ -1,58 +1,30 @@
-"""Keys on devices, as an app enrols and removes them, and answers challenges with them.
+"""What an app answers with the key on its device: push, QR codes, in-app and the legacy ``device``.
 
-What belongs here: the app's side, of push, QR codes, in-app and the legacy ``device``, which has one key for all of
-these. `waiting` has the side of whoever waits for an answer. A public key names a device and proves nothing: what is
-told for it is told to whoever knows it.
+What belongs here: the app's side of challenges. `device_keys` has how a key gets there, `waiting` the side of whoever
+waits for an answer.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+import re
+from typing import Final
 
 import msgspec
 
 from ...devices import DeviceMethod
 from ...engine.actions.challenges import MetChallenge
-from ...engine.devices.records import DeviceCredential
-from ...errors import CredentialExists, CredentialNotFound, LimitReached, SignatureError, TokenError
+from ...engine.devices.records import DeviceChallenge, DeviceCredential
+from ...errors import DecodeError, SignatureError
 from ..tenants import Tenant
 from .auth import Call, Handler
-from .passkeys import name_of, names_of
-from .users import Json, find_profile
-from .waiting import described
-from .wire import (
-    Members,
-    Refused,
-    decode_lenient,
-    decode_query_key,
-    invalid_credential,
-    invalid_request,
-    iso,
-    present,
-    read,
-)
+from .device_keys import METHODS_OF, found_device
+from .passkeys import names_of
+from .profiles import Json
+from .shown import described, has_custom
+from .starting import of_success
+from .wire import Members, decode_lenient, invalid_credential, invalid_request, present, read
 
-_LONGEST_NAME: Final = 64
-_NAMELESS: Final = "Device"
-
-# By what the dialect calls them. The first of several is the one that has to be enrolled, and that is told.
-_METHODS: Final[dict[str, tuple[DeviceMethod, ...]]] = {
-    "push": ("push",),
-    "qr-code": ("qr-code",),
-    "in-app": ("in-app",),
-    "device": ("in-app", "qr-code"),
-}
-
-
-class _Enrol(Members):
-    public_key: str
-    device_name: str | None = None
-    device_platform: str | None = None
-    push_token: str | None = None
-
-
-class _Remove(Members):
-    public_key: str
-    signature: str
+_CHALLENGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_SIGNATURE: Final = "X-Authsignal-Signature"
+_LONGEST_SIGNATURE: Final = 256  # characters of base64
 
 
 class _Claim(Members):
@@ -73,95 +45,59 @@ class _Challenge(Members):
     action: str | None = None
 
 
-_ENROL: Final = msgspec.json.Decoder(_Enrol)
-_REMOVE: Final = msgspec.json.Decoder(_Remove)
 _CLAIM: Final = msgspec.json.Decoder(_Claim)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _CHALLENGE: Final = msgspec.json.Decoder(_Challenge)
 
 
-def look_up(name: str) -> Handler:
-    """The route that tells whether a key is enrolled, and since when."""
-
-    async def handler(call: Call) -> Json:
-        device = await _found(call, _METHODS[name])
-        return _members(device)
-
-    return handler
-
-
-def enrol(name: str) -> Handler:
-    """The route that enrols a key for the user whose token it is. One that is theirs already stays enrolled."""
-
-    async def handler(call: Call) -> Json:
-        asked = read(_ENROL, call.body)
-        public_key = decode_lenient(asked.public_key, "publicKey")
-        first, *others = _METHODS[name]
-        device = await _enrolled(call, first, public_key, asked)
-        for method in others:
-            try:
-                await _enrolled(call, method, public_key, asked)
-            except (TokenError, LimitReached, Refused):
-                break  # a first authenticator is one: the token allows no second. Or the key is another user's there
-        return _members(device)
-
-    return handler
-
-
-def remove(name: str) -> Handler:
-    """The route by which a device removes its own key."""
-
-    async def handler(call: Call) -> Json:
-        asked = read(_REMOVE, call.body)
-        public_key, signature = decode_lenient(asked.public_key, "publicKey"), _signature(asked.signature)
-        first, *others = _METHODS[name]
-        try:
-            removed = await call.tenant.devices.remove_by_device(
-                method=first, public_key=public_key, signature=signature
-            )
-        except SignatureError:
-            raise invalid_credential() from None
-        for method in others:
-            if await call.tenant.devices.find_device(method=method, public_key=public_key) is not None:
-                await call.tenant.devices.remove_by_device(method=method, public_key=public_key, signature=signature)
-        return {"removedAuthenticatorId": removed.authenticator_id}
-
-    return handler
-
-
 def pending(name: str) -> Handler:
-    """The route by which a device asks what waits for it; without a challenge in the answer, nothing does."""
+    """The route by which a device asks what waits for it; without a challenge in the answer, nothing does.
+
+    What the application itself has said of the action is told to a device that signs what `message_to_sign` gave it.
+    """
 
     async def handler(call: Call) -> Json:
-        method = _METHODS[name][0]
-        device = await _found(call, (method,))
-        waiting = await call.tenant.devices.pending_challenge(
-            method=method, public_key=device.public_key, signature=None
-        )
-        if waiting is None:
+        device = await found_device(call, METHODS_OF[name][:1])
+        challenge = await _waiting(call.tenant, device)
+        if challenge is None:
             return {"userAuthenticatorId": device.authenticator_id}
         return {
             "userAuthenticatorId": device.authenticator_id,
-            "challengeId": waiting.challenge.challenge_id,
+            "challengeId": challenge.challenge_id,
             "userId": device.user_id,
-            "expiresAt": int(waiting.challenge.expires_at.timestamp()),
-            **described(waiting.challenge.content),
+            "expiresAt": int(challenge.expires_at.timestamp()),
+            **described(challenge.content, with_custom=_has_signed(call, device, challenge)),
         }
 
     return handler
 
 
-async def answer(call: Call) -> Json:
-    """What the device's user decided. Once; whoever waits for it gets the proof."""
-    asked = read(_ANSWER, call.body)
-    await call.tenant.actions.answer_device_challenge(
-        asked.challenge_id,
-        public_key=decode_lenient(asked.public_key, "publicKey"),
-        signature=_signature(asked.signature),
-        decision="approve" if asked.approved else "reject",
-        verification_code=(asked.verification_code or None) if asked.approved else None,
-    )
-    return {"isVerified": asked.approved}
+async def message_to_sign(call: Call) -> Json:
+    """What a device signs to be told more of what waits for it; nothing, where there is no more.
+
+    So no user is asked for a fingerprint each time that an app looks.
+    """
+    device = await found_device(call, METHODS_OF["push"])
+    challenge = await _waiting(call.tenant, device)
+    return {} if challenge is None or not has_custom(challenge.content) else {"message": _message(challenge)}
+
+
+def answer(name: str) -> Handler:
+    """The route for what the device's user decided. Once; whoever waits for it gets the proof."""
+
+    async def handler(call: Call) -> Json:
+        asked = read(_ANSWER, call.body)
+        await _check_method(call.tenant, asked.challenge_id, METHODS_OF[name])
+        await call.tenant.actions.answer_device_challenge(
+            asked.challenge_id,
+            public_key=decode_lenient(asked.public_key, "publicKey"),
+            signature=_signature(asked.signature),
+            decision="approve" if asked.approved else "reject",
+            verification_code=(asked.verification_code or None) if asked.approved else None,
+        )
+        return {"isVerified": asked.approved}
+
+    return handler
 
 
 async def claim(call: Call) -> Json:
@@ -172,13 +108,7 @@ async def claim(call: Call) -> Json:
         public_key=decode_lenient(asked.public_key, "publicKey"),
         signature=_signature(asked.signature),
     )
-    return {"success": True, **described(claimed.challenge.content)}
-
-
-async def no_message(call: Call) -> Json:
-    """Nothing to sign before looking: a device then looks without, and no user is asked for a fingerprint each time."""
-    await _found(call, _METHODS["push"])
-    return {}
+    return {"success": True, **described(claimed.challenge.content, with_custom=True)}
 
 
 async def start_in_app(call: Call) -> Json:
@@ -213,9 +143,17 @@ async def verify_in_app(call: Call) -> Json:
 
 
 async def _met(call: Call, asked: _Claim, public_key: bytes, signature: bytes) -> MetChallenge:
-    actions, token, action = call.tenant.actions, call.caller.token, None
-    if token is None and await actions.in_app_challenge_action(asked.challenge_id) is None:
-        action = call.dialect.default_action  # begun without a word, by a client that might have shown a token now
+    actions, token = call.tenant.actions, call.caller.token
+    action: str | None = None
+    if token is None:
+        if await actions.in_app_challenge_action(asked.challenge_id) is None:
+            action = call.tenant.settings.default_action  # begun without one, by a client that might have shown a token
+    elif (again := await of_success(call.tenant, token)) is not None:
+        # Its user does the same once more. Whose device it is, is known before anything is stored.
+        device = await call.tenant.devices.find_device(method="in-app", public_key=public_key)
+        if device is None or device.user_id != again.user_id:
+            raise invalid_credential(403)
+        token, action = None, again.action
     return await actions.finish_in_app_challenge(
         asked.challenge_id,
         public_key=public_key,
@@ -226,59 +164,50 @@ async def _met(call: Call, asked: _Claim, public_key: bytes, signature: bytes) -
     )
 
 
-async def _found(call: Call, methods: Sequence[DeviceMethod]) -> DeviceCredential:
-    public_key = decode_query_key(call.query.get("publicKey", ""))
-    for method in methods:
-        device = await call.tenant.devices.find_device(method=method, public_key=public_key)
-        if device is not None:
-            return device
-    raise invalid_credential()
+async def _waiting(tenant: Tenant, device: DeviceCredential) -> DeviceChallenge | None:
+    waiting = await tenant.devices.pending_challenge(method=device.method, public_key=device.public_key, signature=None)
+    return None if waiting is None else waiting.challenge
 
 
-async def _enrolled(call: Call, method: DeviceMethod, public_key: bytes, asked: _Enrol) -> DeviceCredential:
-    tenant, (token, action) = call.tenant, call.bearer
-    push_token = (asked.push_token or None) if method == "push" else None
-    profile = await find_profile(tenant, action.user_id)
+async def _check_method(tenant: Tenant, challenge_id: str, methods: tuple[DeviceMethod, ...]) -> None:
+    """Returns only where the challenge is for the route: what a device signs says nothing of it.
+
+    Raises:
+        Refused: 400, `invalid_request`.
+    """
+    context = tenant.devices.context
+    found = None
+    if _CHALLENGE_ID.fullmatch(challenge_id):
+        found = await context.repository.find_device_challenge(context.realm, challenge_id)
+    if found is None or found.method not in methods:
+        raise invalid_request("There is no such challenge that waits for this.")
+
+
+def _message(challenge: DeviceChallenge) -> str:
+    # No challenge's id looks like this: who signs it has approved nothing.
+    return f"passkeycore.fetch.{challenge.challenge_id}"
+
+
+def _has_signed(call: Call, device: DeviceCredential, challenge: DeviceChallenge) -> bool:
+    """Whether the device has signed what it got for this challenge; a signature of another one is none."""
+    text = call.headers.get(_SIGNATURE, "")
+    verifier = call.tenant.devices.context.challenge_id_verifier
+    if not text or len(text) > _LONGEST_SIGNATURE or verifier is None:
+        return False
     try:
-        return await tenant.actions.enrol_device(
-            token,
-            method=method,
-            public_key=public_key,
-            signature=None,
-            name=(asked.device_name or _NAMELESS)[:_LONGEST_NAME],
-            platform=(asked.device_platform or "unknown")[:_LONGEST_NAME],
-            user_name=name_of(profile) or action.user_id,
-            push_token=push_token,
+        verifier.verify_answer(
+            device.public_key,
+            decode_lenient(text, _SIGNATURE),
+            method=device.method,
+            challenge_id=_message(challenge),
+            decision="claim",
+            purpose=None,
+            verification_code=None,
+            content="",
         )
-    except CredentialExists:
-        # Apps keep their keys and enrol them at every sign-in. Whoever may add a device may say that it is there.
-        return await _again(tenant, action.user_id, method, public_key, push_token)
-
-
-async def _again(
-    tenant: Tenant, user_id: str, method: DeviceMethod, public_key: bytes, push_token: str | None
-) -> DeviceCredential:
-    device = await tenant.devices.find_device(method=method, public_key=public_key)
-    if device is None or device.user_id != user_id:
-        raise invalid_request("The key is enrolled already, or the token was used.", 409)
-    if push_token in (None, device.push_token):
-        return device
-    try:
-        return await tenant.devices.update_device(user_id, device.authenticator_id, push_token=push_token)
-    except CredentialNotFound:
-        raise invalid_credential() from None
-
-
-def _members(device: DeviceCredential) -> dict[str, Any]:
-    return present(
-        {
-            "userAuthenticatorId": device.authenticator_id,
-            "userId": device.user_id,
-            "verifiedAt": iso(device.created_at),
-            "lastVerifiedAt": None if device.last_used_at is None else iso(device.last_used_at),
-            "expiresAt": None if device.expires_at is None else iso(device.expires_at),
-        }
-    )
+    except (SignatureError, DecodeError):
+        return False
+    return True
 
 
 def _signature(text: str) -> bytes:

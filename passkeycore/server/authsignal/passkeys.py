@@ -1,7 +1,7 @@
 """Passkeys, as client SDKs make, use and look them up.
 
 What belongs here: their routes, and what native SDKs spell in their own way before the engine judges it: binary members
-in standard base64, and a user handle in one of three forms.
+in standard base64.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,22 @@ import msgspec
 
 from ...engine.actions.challenges import MetChallenge
 from ...engine.records import Passkey, User
-from ...engine.tenancy.records import Profile
 from ...errors import CeremonyError, DecodeError, PasskeyError, VerificationError
 from ...webauthn.encoding import encode_base64url
+from ..handles import with_owners_handle
 from ..tenants import Tenant
 from .auth import Call
 from .ceremonies import Begun, new_binding, seal, unseal
-from .users import Json, find_profile
+from .profiles import Json, find_profile, name_of
+from .starting import starting_token
+from .waiting import give_up_waiting
 from .wire import Members, Refused, decode_lenient, invalid_credential, invalid_request, iso, present, read
 
 _REGISTRATION: Final = ("clientDataJSON", "attestationObject")
 _AUTHENTICATION: Final = ("clientDataJSON", "authenticatorData", "signature")
 _MOST_ASKED: Final = 64  # credential ids in one look-up; a shared tablet remembers one for each of its users
 _LONGEST_DEVICE_ID: Final = 255
+_VERSION: Final = "X-Authsignal-Version"
 
 
 class _RegistrationOptions(Members):
@@ -72,11 +75,17 @@ async def registration_options(call: Call) -> Json:
     )
     begun = Begun(kind="enrolment", realm=tenant.tenant_id, token=token)
     lifetime_s = tenant.settings.config.ceremony_timeout_s
-    return {"challengeId": seal(tenant, begun, lifetime_s), "options": start.to_dict()}
+    options = start.to_dict()
+    if _is_of_2023(call, asked):
+        options["excludeCredentials"] = []
+    return {"challengeId": seal(tenant, begun, lifetime_s), "options": options}
 
 
 async def register(call: Call) -> Json:
-    """The passkey, stored. The token stays what it was: a new passkey meets no challenge by being made."""
+    """The passkey, stored. The token stays what it was: a new passkey meets no challenge by being made.
+
+    So that ``validate`` calls it no proof; clients keep it and meet its action with the new passkey.
+    """
     asked, tenant = read(_REGISTER, call.body), call.tenant
     token, action = call.bearer
     unseal(call.caller, asked.challenge_id, "enrolment")
@@ -96,15 +105,16 @@ async def authentication_options(call: Call) -> Json:
     """Options to meet the token's challenge; without a token, to sign in whoever has a passkey here."""
     asked, tenant = read(_AUTHENTICATION_OPTIONS, call.body), call.tenant
     config = tenant.settings.config
-    if call.caller.token is not None:
-        start = await tenant.actions.start_passkey_challenge(call.caller.token)
-        begun = Begun(kind="authentication", realm=tenant.tenant_id, token=call.caller.token)
+    token = await starting_token(call)
+    if token is not None:
+        start = await tenant.actions.start_passkey_challenge(token)
+        begun = Begun(kind="authentication", realm=tenant.tenant_id, token=token, shown=call.caller.token)
         return {"challengeId": seal(tenant, begun, config.ceremony_timeout_s), "options": _request(start.to_dict())}
     word = await tenant.actions.in_app_challenge_action(asked.challenge_id) if asked.challenge_id else None
     begun = Begun(
         kind="authentication",
         realm=tenant.tenant_id,
-        action=word or call.dialect.default_action,
+        action=word or tenant.settings.default_action,
         binding=new_binding(tenant),
     )
     # As long as a prompt may wait in a page's fields: nothing tells here whether it is one.
@@ -122,8 +132,7 @@ async def authenticate(call: Call) -> Json:
     credential_id = _credential_id(credential.get("rawId"))
     found = None if credential_id is None else await tenant.passkeys.find_passkey(credential_id)
     if found is not None:
-        handle = found[0].credential.user_handle or found[1].user_handle
-        credential = _with_handle(credential, handle)
+        credential = with_owners_handle(credential, *found)
     try:
         met = await _met(call, begun, credential, asked.device_id)
     except (VerificationError, CeremonyError) as error:
@@ -145,11 +154,6 @@ async def look_up(call: Call) -> Json:
     raise invalid_credential()
 
 
-def name_of(profile: Profile | None) -> str | None:
-    """What a user recognises their account by, as far as the application has said; None: it has not."""
-    return None if profile is None else profile.username or profile.email or profile.phone_number
-
-
 async def names_of(call: Call, user: User) -> Json:
     """The user's names, for a client that keeps its passkeys under them."""
     profile = await find_profile(call.tenant, user.user_id)
@@ -160,7 +164,9 @@ async def names_of(call: Call, user: User) -> Json:
 async def _met(call: Call, begun: Begun, credential: Json, device_id: str | None) -> MetChallenge:
     actions = call.tenant.actions
     if begun.token is not None:
-        return await actions.finish_passkey_challenge(begun.token, credential)
+        met = await actions.finish_passkey_challenge(begun.token, credential)
+        await give_up_waiting(call.tenant, begun.token, met.user_id)
+        return met
     client = call.client
     if device_id:
         client = msgspec.structs.replace(client, device_id=device_id[:_LONGEST_DEVICE_ID])
@@ -194,6 +200,15 @@ def _is_good(tenant: Tenant, passkey: Passkey, user: User) -> bool:
     return user.disabled_at is None and passkey.credential.rp_id == tenant.passkeys.context.rp.id
 
 
+def _is_of_2023(call: Call, asked: _RegistrationOptions) -> bool:
+    """Whether it can be an app that reads only texts in `excludeCredentials`; the platform then finds no duplicate.
+
+    These send a name and nothing else. Later ones say which release they are, or where they want the passkey.
+    """
+    is_bare = asked.username is not None and (asked.display_name, asked.authenticator_attachment) == (None, None)
+    return is_bare and _VERSION not in call.headers
+
+
 def _request(options: Json) -> Json:
     return {"allowCredentials": [], **options}  # native SDKs need the member
 
@@ -219,21 +234,6 @@ def _credential_id(text: object) -> bytes | None:
     except DecodeError:
         return None
     return credential_id if 1 <= len(credential_id) <= 1_023 else None
-
-
-def _with_handle(credential: Json, handle: bytes) -> Json:
-    """The credential with its user handle as WebAuthn has it, where it is the owner's in one of the forms in use.
-
-    iOS takes the text of ``user.id`` for the handle itself and gives a handle back as text. So besides its base64url,
-    which is right, come the handle as text, and the base64url of its base64url.
-    """
-    right = encode_base64url(handle)
-    forms = {right, encode_base64url(right.encode()), handle.decode("utf-8", "replace")}
-    response = _members(credential.get("response"))
-    said = None if response is None else response.get("userHandle")
-    if response is None or not isinstance(said, str) or said not in forms:
-        return credential
-    return {**credential, "response": {**response, "userHandle": right}}
 
 
 def _members(value: object) -> Json | None:

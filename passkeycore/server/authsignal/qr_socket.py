@@ -1,8 +1,9 @@
 """QR codes over a WebSocket, as browser SDKs have them by default: the server says when the code was scanned.
 
 The address is the SDK's own rewriting of the base URL: ``/ws-v1-challenge`` beside ``/v1``. A socket carries the
-challenges of one caller, whom its subprotocol names; the state of a challenge is looked up, so that any process may
-have had the device's answer.
+challenges of one caller, whom its subprotocol names. Who that is, and what they may, is looked up again for each
+challenge and each look at one: a socket must not outlive a token, a tenant or an origin that is not good any more. The
+state of a challenge is looked up as well, so that any process may have had the device's answer.
 """
 
 import asyncio
@@ -14,12 +15,12 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ...engine.actions.tracking import ClientInfo
 from ...errors import PasskeyError
 from ..cors import client_origins
 from ..limits import admit
 from .auth import Caller, Dialect, client_info, of_tenant, of_token
 from .ceremonies import Begun
+from .sockets import OpenSockets, TooManyError
 from .waiting import Polled, begin_qr, poll_begun_qr
 from .wire import Members, custom_values, iso
 
@@ -27,10 +28,13 @@ _PROTOCOL: Final = "authsignal-ws"
 _TOKEN: Final = "x.authsignal.token."
 _TENANT: Final = "x.authsignal.tenant."
 _LONGEST: Final = 16_384  # characters of a message
-_MOST_CHALLENGES: Final = 64  # of one socket: a page that stays open for a night shows as many codes
 _POLL_S: Final = 1.0
-_LIFETIME_S: Final = 12 * 3600.0
+_IDLE_S: Final = 900.0  # without a new challenge: SDKs ask for one every nine minutes
+_LIFETIME_S: Final = 3_600.0
 _POLICY: Final = 1008  # close code: the client does what it may not
+_BUSY: Final = 1013  # close code: try again later
+# What is over without a word: the client asks for another by itself. What rules do not take, is refused for its user.
+_TOLD: Final = {"claimed": "claimed", "approved": "approved", "rejected": "rejected", "blocked": "rejected"}
 
 
 class _Data(Members):
@@ -47,99 +51,143 @@ class _Create(Members):
 _CREATE: Final = msgspec.json.Decoder(_Create)
 
 
-def qr_socket(dialect: Dialect, *, poll_s: float = _POLL_S) -> Callable[[WebSocket], Awaitable[None]]:
+def qr_socket(
+    dialect: Dialect,
+    *,
+    poll_s: float = _POLL_S,
+    idle_s: float = _IDLE_S,
+    lifetime_s: float = _LIFETIME_S,
+    sockets: OpenSockets | None = None,
+) -> Callable[[WebSocket], Awaitable[None]]:
     """The endpoint.
 
     Args:
         dialect: The server.
         poll_s: How often a challenge is looked at, in seconds.
+        idle_s, lifetime_s: How long a socket may ask for nothing, and how long it lasts, in seconds.
+        sockets: Counts those that are open; None: with the bounds that it has by itself.
     """
+    opened = sockets or OpenSockets()
 
     async def endpoint(socket: WebSocket) -> None:
         caller = await _caller(dialect, socket)
         if caller is None:
             await socket.close(_POLICY)  # before it is accepted, which a browser sees as a refusal
             return
-        await socket.accept(subprotocol=_PROTOCOL)
-        client = client_info(dialect, socket)
-        with suppress(WebSocketDisconnect, TimeoutError):
-            async with asyncio.timeout(_LIFETIME_S):
-                await _serve(socket, dialect, caller, client, poll_s)
-                return
-        with suppress(RuntimeError):  # the other side has closed it
-            await socket.close()
+        address = client_info(dialect, socket).ip_address or ""
+        try:
+            with opened.one(caller.tenant.tenant_id, address):
+                await socket.accept(subprotocol=_PROTOCOL)
+                await _Session(socket, dialect, poll_s, idle_s).serve(lifetime_s)
+        except TooManyError:
+            await socket.close(_BUSY)
 
     return endpoint
 
 
-async def _serve(socket: WebSocket, dialect: Dialect, caller: Caller, client: ClientInfo, poll_s: float) -> None:
-    """One challenge after the other, as the client asks for them; the one before is given up."""
-    watching: asyncio.Task[None] | None = None
-    try:
-        for _ in range(_MOST_CHALLENGES):
-            message = await _received(socket)
-            if watching is not None:
-                watching.cancel()
-            try:
-                if len(message) > _LONGEST:
-                    break
-                asked = _CREATE.decode(message).data
-                custom_values(asked.custom or {})
-                start, begun = await begin_qr(caller, asked.action_code or dialect.default_action, client)
-            except (msgspec.MsgspecError, ValueError, PasskeyError):
-                break  # there is no message for an error in this dialect
-            data = {
-                "challengeId": start.challenge_id,
-                "challengeType": "QR_CODE",
-                "expiresAt": iso(start.challenge.expires_at),
-                "state": "unclaimed",
-            }
-            await socket.send_json({"type": "CHALLENGE_CREATED", "data": data})
-            watching = asyncio.create_task(_watch(socket, caller, begun, client, poll_s))
-        await socket.close(_POLICY)
-    finally:
-        if watching is not None:
-            watching.cancel()
+class _Session:
+    """An open socket."""
 
+    def __init__(self, socket: WebSocket, dialect: Dialect, poll_s: float, idle_s: float) -> None:
+        self._socket = socket
+        self._dialect = dialect
+        self._client = client_info(dialect, socket)
+        self._poll_s = poll_s
+        self._idle_s = idle_s
+        self._watching: asyncio.Task[None] | None = None
 
-async def _received(socket: WebSocket) -> str:
-    """The next message; empty, which is none, for one that is no text.
-
-    Raises:
-        WebSocketDisconnect: There is none any more.
-    """
-    message = await socket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1005))
-    return message.get("text") or ""
-
-
-async def _watch(socket: WebSocket, caller: Caller, begun: Begun, client: ClientInfo, poll_s: float) -> None:
-    """Tells each change of the challenge's state, until it is over."""
-    known = "pending"
-    while known in ("pending", "claimed"):
-        await asyncio.sleep(poll_s)
+    async def serve(self, lifetime_s: float) -> None:
+        """Returns when the socket is closed, by whomever."""
+        code = _POLICY
         try:
-            polled = await poll_begun_qr(caller.tenant, begun, client)
-        except PasskeyError:
-            polled = Polled(state="over")
-        if polled.state != known:
-            known = polled.state
-            # What has expired is over without a word: the client asks for another by itself.
-            if known != "over":
-                with suppress(WebSocketDisconnect, RuntimeError):  # the other side has closed it
-                    await _tell(socket, begun.challenge_id, polled)
+            async with asyncio.timeout(lifetime_s):
+                while await self._create():
+                    pass
+        except TimeoutError:
+            code = 1000
+        except WebSocketDisconnect:
+            return
+        finally:
+            self._give_up()
+        with suppress(WebSocketDisconnect, RuntimeError):  # the other side was first
+            await self._socket.close(code)
+
+    async def _create(self) -> bool:
+        """One challenge, as the client asks for it, and the one before is given up; False: it asks for none."""
+        async with asyncio.timeout(self._idle_s):
+            message = await self._received()
+        self._give_up()
+        # There is no message for an error in this dialect.
+        caller = await _caller(self._dialect, self._socket) if len(message) <= _LONGEST else None
+        if caller is None:
+            return False
+        try:
+            asked = _CREATE.decode(message).data
+            custom = custom_values(asked.custom or {})
+            start, begun = await begin_qr(caller, asked.action_code, custom, self._client)
+        except (msgspec.MsgspecError, ValueError, PasskeyError, HTTPException):
+            return False
+        data = {
+            "challengeId": start.challenge_id,
+            "challengeType": "QR_CODE",
+            "expiresAt": iso(start.challenge.expires_at),
+            "state": "unclaimed",
+        }
+        await self._socket.send_json({"type": "CHALLENGE_CREATED", "data": data})
+        self._watching = asyncio.create_task(self._watch(begun))
+        return True
+
+    async def _received(self) -> str:
+        """The next message; empty, which is none, for one that is no text.
+
+        Raises:
+            WebSocketDisconnect: The other side is gone.
+        """
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        return message.get("text") or ""
+
+    async def _watch(self, begun: Begun) -> None:
+        """Tells each change of the challenge's state, until it is over."""
+        known = "pending"
+        with suppress(WebSocketDisconnect, RuntimeError):  # the other side has closed it
+            while known in ("pending", "claimed"):
+                await asyncio.sleep(self._poll_s)
+                caller = await _caller(self._dialect, self._socket, counted=False)
+                if caller is None:
+                    await self._socket.close(_POLICY)
+                    return
+                try:
+                    polled = await poll_begun_qr(caller.tenant, begun, self._client)
+                except PasskeyError:
+                    polled = Polled(state="over")
+                if polled.state != known:
+                    known = polled.state
+                    await self._tell(begun.challenge_id, polled)
+
+    async def _tell(self, challenge_id: str, polled: Polled) -> None:
+        if polled.state not in _TOLD:
+            return
+        data = {"challengeId": challenge_id, "state": _TOLD[polled.state]}
+        if polled.met is not None:
+            data["accessToken"] = polled.met.token
+        await self._socket.send_json({"type": "STATE_CHANGE", "data": data})
+
+    def _give_up(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
 
 
-async def _tell(socket: WebSocket, challenge_id: str, polled: Polled) -> None:
-    data = {"challengeId": challenge_id, "state": polled.state}
-    if polled.met is not None:
-        data["accessToken"] = polled.met.token
-    await socket.send_json({"type": "STATE_CHANGE", "data": data})
+async def _caller(dialect: Dialect, socket: WebSocket, *, counted: bool = True) -> Caller | None:
+    """Who calls now, by what the subprotocols name; None: nobody who may, or a page of a foreign origin.
 
-
-async def _caller(dialect: Dialect, socket: WebSocket) -> Caller | None:
-    """Who calls, by what the subprotocols name; None: nobody who may, or a page of a foreign origin."""
+    Args:
+        dialect: The server.
+        socket: What was offered when it was opened.
+        counted: It counts as a request, of which there may be too many.
+    """
     offered: list[str] = socket.scope.get("subprotocols", [])
     tokens = [one.removeprefix(_TOKEN) for one in offered if one.startswith(_TOKEN)]
     names = [one.removeprefix(_TENANT) for one in offered if one.startswith(_TENANT)]
@@ -149,7 +197,8 @@ async def _caller(dialect: Dialect, socket: WebSocket) -> Caller | None:
     try:
         caller = await (of_token(dialect.tenants, tokens[0]) if tokens else of_tenant(dialect.tenants, names[0]))
         user_id = None if caller.action is None else caller.action.user_id
-        await admit(socket, caller.tenant.tenant_id, user_id=user_id)
+        if counted:
+            await admit(socket, caller.tenant.tenant_id, user_id=user_id)
     except (PasskeyError, HTTPException):
         return None
     return caller if origin is None or origin in client_origins(caller.tenant.settings) else None

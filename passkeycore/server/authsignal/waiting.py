@@ -9,35 +9,28 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ...actions.facts import CustomValue
+from ...actions.states import ActionState
 from ...devices import DeviceMethod
 from ...engine.actions.challenges import MetChallenge
 from ...engine.actions.records import Action
 from ...engine.actions.tracking import ClientInfo
 from ...engine.devices.challenges import StartedDeviceChallenge
-from ...engine.devices.records import DeviceChallengeState
-from ...errors import CeremonyError, ChallengeError, Code, LimitReached
+from ...errors import ActionError, CeremonyError, ChallengeError, Code, LimitReached, TokenError
+from ...webauthn.encoding import encode_base64url
 from ..tenants import Tenant
 from .auth import Call, Caller
 from .ceremonies import Begun, new_binding, seal, unseal
-from .users import Json
+from .profiles import Json
+from .shown import describe as describe
 from .webhooks import Hooks
 from .wire import Members, Refused, custom_values, invalid_request, iso, present, read
 
 _PROTOCOL: Final = "challenge-id"
-_LONGEST_USER_AGENT: Final = 512  # of what the device is shown
 _MOST_RESULTS: Final = 16
+_WAITING: Final = frozenset({ActionState.CHALLENGE_REQUIRED, ActionState.ALLOW})
 # What ends a challenge without a proof, of which whoever waits has to hear once and for all.
 _OVER: Final = frozenset({Code.CHALLENGE_REJECTED, Code.ATTEMPTS_EXCEEDED, Code.CHALLENGE_EXPIRED})
-
-
-class _Shown(Members):
-    """What the device is told of the challenge, kept with it; nobody signs it."""
-
-    action_code: str | None = None
-    idempotency_key: str | None = None
-    device_id: str | None = None
-    user_agent: str | None = None
-    ip_address: str | None = None
 
 
 class _Push(Members):
@@ -63,11 +56,12 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
     """How far a challenge has come, for whoever waits.
 
     Attributes:
-        state: As the engine has it; ``over``: it ended without a proof, and not by the user's will.
+        state: As the engine has it; ``blocked``: rules do not take what was approved; ``over``: it ended without a
+            proof, and not by anybody's will, or its proof was given out before.
         met: What it proves; None: nothing yet, or nothing ever.
     """
 
-    state: Literal["pending", "claimed", "approved", "rejected", "over"]
+    state: Literal["pending", "claimed", "approved", "rejected", "blocked", "over"]
     met: MetChallenge | None = None
 
 
@@ -75,44 +69,16 @@ _PUSH: Final = msgspec.json.Decoder(_Push)
 _POLL: Final = msgspec.json.Decoder(_Poll)
 _START_QR: Final = msgspec.json.Decoder(_QR)
 _POLL_QR: Final = msgspec.json.Decoder(_PollQR)
-_SHOWN: Final = msgspec.json.Decoder(_Shown)
-
-
-def describe(action: Action | None, word: str, client: ClientInfo) -> str:
-    """The content of a challenge: what its device shows, so that its user knows what they approve, and where from.
-
-    Args:
-        action: Which one; None: it begins when it is known whose it is.
-        word: What the application calls it.
-        client: Of whoever waits; an action knows better.
-    """
-    source = client if action is None else action
-    shown = _Shown(
-        action_code=word,
-        idempotency_key=None if action is None else action.idempotency_key,
-        device_id=source.device_id,
-        user_agent=(source.user_agent or client.user_agent or "")[:_LONGEST_USER_AGENT] or None,
-        ip_address=source.ip_address or client.ip_address,
-    )
-    return msgspec.json.encode(present(_members(shown))).decode()
-
-
-def described(content: str) -> Json:
-    """What `describe` wrote, as the dialect tells it; nothing, where the challenge was begun elsewhere."""
-    try:
-        return present(_members(_SHOWN.decode(content)))
-    except (msgspec.MsgspecError, ValueError):
-        return {}
 
 
 async def start_push(call: Call) -> Json:
-    """A question to the user's devices. The application's own push message is asked for before the answer goes out."""
+    """A question to the user's devices. The application's own push message is asked for before it can be answered."""
     asked = read(_PUSH, call.body)
     token, action = call.bearer
     if asked.action not in (None, action.action):
         raise invalid_request("The token is for another action.")
     start = await begin_push(
-        call.tenant, token, action, call.client, call.dialect.hooks, authenticator_id=asked.user_authenticator_id
+        call.tenant, token, call.client, call.dialect.hooks, authenticator_id=asked.user_authenticator_id
     )
     return present(
         {
@@ -126,60 +92,62 @@ async def start_push(call: Call) -> Json:
 
 
 async def begin_push(
-    tenant: Tenant,
-    token: str,
-    action: Action,
-    client: ClientInfo,
-    hooks: Hooks | None,
-    *,
-    authenticator_id: str | None = None,
+    tenant: Tenant, token: str, client: ClientInfo, hooks: Hooks | None, *, authenticator_id: str | None = None
 ) -> StartedDeviceChallenge:
     """A question to the user's devices, which apps of the dialect can answer, and of which the application knows.
 
     Args:
         tenant: Whose user it is.
-        token, action: What is to be met.
+        token: Of the action that is to be met.
         client: Of whoever waits.
         hooks: By which the application is told; None: it is not.
         authenticator_id: Which device alone may answer; None: any.
 
     Raises:
-        Refused: 429: as many wait as may. 502: the application did not take it, and nothing waits.
+        Refused: 429: as many wait as may. 502: the application did not take it, and nothing was stored.
         PasskeyError: As `ActionService.start_device_challenge`.
     """
+    action, method = await _askable(tenant, token)
+    challenge_id = encode_base64url(tenant.devices.context.random(32))
+    if hooks is not None:
+        # Before it is stored: nobody answers what the application has not taken.
+        await hooks.push_created(tenant, action, challenge_id, client)
     try:
-        start = await tenant.actions.start_device_challenge(
+        return await tenant.actions.start_device_challenge(
             token,
-            method=await _push_method(tenant, action),
+            method=method,
             authenticator_id=authenticator_id,
             content=describe(action, action.action, client),
             number_matching=tenant.settings.number_matching,
             protocol=_PROTOCOL,
+            challenge_id=challenge_id,
         )
     except LimitReached:
-        raise Refused(429, "too_many_requests", "As many challenges wait for this user as may.") from None
-    if hooks is None:
-        return start
-    try:
-        # After it is stored, as the device may look at once.
-        await hooks.push_created(tenant, action, start.challenge, client)
-    except Refused:
-        with suppress(ChallengeError):  # the device was faster
+        raise _too_many() from None
+
+
+async def give_up_waiting(tenant: Tenant, token: str, user_id: str) -> None:
+    """Takes back what still waits for a device's answer to an action that was met by something else."""
+    context = tenant.devices.context
+    waiting = await context.repository.pending_device_challenges(
+        context.realm, user_id, context.now(), context.max_pending_per_user
+    )
+    for challenge in waiting:
+        with suppress(ChallengeError):  # of another action, or answered in this moment
             await tenant.devices.cancel_challenge(
-                start.challenge_id, user_id=action.user_id, binding=token, purpose=start.challenge.purpose
+                challenge.challenge_id, user_id=user_id, binding=token, purpose=challenge.purpose
             )
-        raise
-    return start
 
 
 async def poll_push(call: Call) -> Json:
     """Whether the device has answered; the proof, once."""
     asked = read(_POLL, call.body)
-    token, _ = call.bearer
+    token, action = call.bearer
     try:
         met = await call.tenant.actions.finish_device_challenge(token, asked.challenge_id)
-    except CeremonyError as error:
-        if error.code not in _OVER:
+    except (CeremonyError, ActionError) as error:
+        # Whatever the challenge was, nothing comes of it any more: one that has given out its proof is told again.
+        if error.code not in _OVER and action.state in _WAITING:
             raise
         return {"isVerified": False, "isConsumed": True}
     return _told(met)
@@ -188,8 +156,7 @@ async def poll_push(call: Call) -> Json:
 async def start_qr(call: Call) -> Json:
     """A challenge for whoever scans it, and what to poll it with."""
     asked, tenant = read(_START_QR, call.body), call.tenant
-    custom_values(asked.custom or {})
-    start, begun = await begin_qr(call.caller, asked.action or call.dialect.default_action, call.client)
+    start, begun = await begin_qr(call.caller, asked.action, custom_values(asked.custom or {}), call.client)
     lifetime_s = int(tenant.devices.context.challenge_lifetime.total_seconds())
     return {
         "challengeId": start.challenge_id,
@@ -205,28 +172,40 @@ async def poll_qr(call: Call) -> Json:
     if begun.challenge_id != asked.challenge_id:
         raise invalid_request("There is no such challenge.")
     polled = await poll_begun_qr(call.tenant, begun, call.client)
-    return {"isClaimed": polled.state != "pending", **_told(polled.met, is_over=polled.state in ("rejected", "over"))}
+    is_over = polled.state in ("rejected", "blocked", "over")
+    return {"isClaimed": polled.state != "pending", **_told(polled.met, is_over=is_over)}
 
 
-async def begin_qr(caller: Caller, word: str, client: ClientInfo) -> tuple[StartedDeviceChallenge, Begun]:
+async def begin_qr(
+    caller: Caller, word: str | None, custom: dict[str, CustomValue], client: ClientInfo
+) -> tuple[StartedDeviceChallenge, Begun]:
     """A challenge for whoever scans it: to meet the token's action, or to sign in under `word`.
 
+    Args:
+        caller: Who waits.
+        word: None: the one that the tenant has for actions without one.
+        custom: What the device is to show besides.
+        client: Of whoever waits.
+
     Raises:
+        Refused: 400: too much to show.
         PasskeyError: As `ActionService.start_device_challenge` and `start_device_sign_in`.
     """
     tenant, token, action = caller.tenant, caller.token, caller.action
     if token is not None and action is not None:
         begun = Begun(kind="qr-code", realm=tenant.tenant_id, token=token, binding=token)
+        content = describe(action, action.action, client, custom)
         start = await tenant.actions.start_device_challenge(
-            token, method="qr-code", content=describe(action, action.action, client), protocol=_PROTOCOL
+            token, method="qr-code", content=content, protocol=_PROTOCOL
         )
     else:
+        word = word or tenant.settings.default_action
         begun = Begun(kind="qr-code", realm=tenant.tenant_id, action=word, binding=new_binding(tenant))
         start = await tenant.actions.start_device_sign_in(
             word,
             method="qr-code",
             binding=begun.binding,
-            content=describe(None, word, client),
+            content=describe(None, word, client, custom),
             protocol=_PROTOCOL,
         )
     purpose = start.challenge.purpose or ""
@@ -246,35 +225,48 @@ async def poll_begun_qr(tenant: Tenant, begun: Begun, client: ClientInfo) -> Pol
             met = await tenant.actions.finish_device_sign_in(
                 begun.action, begun.challenge_id, binding=begun.binding, client=client
             )
+        if met is not None:
+            return Polled(state="approved", met=met)
+        state = await tenant.devices.challenge_state(begun.challenge_id, binding=begun.binding, purpose=begun.purpose)
+    except ActionError:
+        return Polled(state="blocked")
     except CeremonyError as error:
-        if error.code not in _OVER:
+        # It was begun, as what was sealed says: one that is unknown now has been answered, and its proof given out.
+        if error.code not in _OVER | {Code.CHALLENGE_UNKNOWN}:
             raise
         return Polled(state="rejected" if error.code is Code.CHALLENGE_REJECTED else "over")
-    if met is not None:
-        return Polled(state="approved", met=met)
-    state: DeviceChallengeState = await tenant.devices.challenge_state(
-        begun.challenge_id, binding=begun.binding, purpose=begun.purpose
-    )
     return Polled(state="pending" if state == "pending" else "claimed")
 
 
-async def _push_method(tenant: Tenant, action: Action) -> DeviceMethod:
-    """How the user's devices hear of it: by push, unless they have none but an app that looks by itself."""
-    methods = {device.method for device in await tenant.devices.list_devices(action.user_id)}
-    return "in-app" if "push" not in methods and "in-app" in methods else "push"
+async def _askable(tenant: Tenant, token: str) -> tuple[Action, DeviceMethod]:
+    """The action of the token, and how its user's devices hear of it: who asks in vain sends no push message.
+
+    Raises:
+        Refused, PasskeyError: As `begin_push`.
+    """
+    kind, action = await tenant.actions.read_token(token)
+    if kind != "track":
+        raise TokenError(Code.TOKEN_INVALID, "a success begins no challenge")
+    if action.state not in _WAITING:
+        raise ActionError(Code.ACTION_STATE, "it waits for no challenge", state=action.state.value)
+    # By push, unless they have none but an app that looks by itself.
+    owned = {device.method for device in await tenant.devices.list_devices(action.user_id)}
+    method: DeviceMethod = "in-app" if "push" not in owned and "in-app" in owned else "push"
+    if method not in action.allowed_methods:
+        raise ActionError(Code.METHOD_NOT_ALLOWED, "this does not meet the action", state=action.state.value)
+    context = tenant.devices.context
+    most = context.max_pending_per_user
+    waiting = await context.repository.pending_device_challenges(context.realm, action.user_id, context.now(), most)
+    if len(waiting) >= most:
+        raise _too_many()
+    return action, method
+
+
+def _too_many() -> Refused:
+    return Refused(429, "too_many_requests", "As many challenges wait for this user as may.")
 
 
 def _told(met: MetChallenge | None, *, is_over: bool = False) -> Json:
     if met is None:
         return {"isVerified": False, "isConsumed": is_over}
     return {"isVerified": True, "isConsumed": True, "accessToken": met.token}
-
-
-def _members(shown: _Shown) -> Json:
-    return {
-        "actionCode": shown.action_code,
-        "idempotencyKey": shown.idempotency_key,
-        "deviceId": shown.device_id,
-        "userAgent": shown.user_agent,
-        "ipAddress": shown.ip_address,
-    }

@@ -2,10 +2,15 @@
 
 What belongs here: the envelope, the signature, and which of our events is which of theirs. Who delivers, how often it
 is tried and in which order, is `passkeycore.engine.webhooks`: `AuthsignalSender` is what it sends by.
+
+Not sent are ``action.verify`` and ``challenge.log_created``, of which nobody has written what they carry, and those of
+messages with codes, which are none here. Where a user is removed, or all passkeys of one at once, that is one event,
+which does not name them: nobody is told ``authenticator.deleted`` for each.
 """
 
 import asyncio
 import hmac
+import logging
 import os
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,9 +21,11 @@ import msgspec
 
 from ...engine.actions.records import Action
 from ...engine.actions.tracking import ClientInfo
-from ...engine.devices.records import DeviceChallenge
-from ...engine.records import EventType
+from ...engine.devices.authenticators import Authenticator
+from ...engine.records import Event, EventFilter, EventType
 from ...engine.webhooks import WebhookEndpoint, WebhookResponse
+from ...errors import DecodeError
+from ...webauthn.encoding import decode_base64url
 from ...webhooks import WebhookSecrets, webhook_secret
 from ..tenants import Tenant, Tenants
 from .wire import METHODS, Refused, iso, present
@@ -26,6 +33,10 @@ from .wire import METHODS, Refused, iso, present
 HEADER: Final = "X-Signature-V2"
 _SOURCE: Final = "https://authsignal.com"  # what receivers of such webhooks are used to
 _TIMEOUT_S: Final = 5.0  # somebody waits in front of a page
+_LEAST_RETRY_S: Final = "30"  # before what follows a change is tried again; receivers expect no less
+_MOST_EVENTS: Final = 1_000  # of a user, among which the beginning of one is looked for
+_UNSENT: Final = 0  # there was no answer to have a status
+_LOGGER: Final = logging.getLogger("passkeycore.server")
 _METHODS: Final[Mapping[str, str]] = {str(method): name for method, name in METHODS.items()}
 
 # What follows a change is told by these; an event that is not here is nobody's business in this dialect.
@@ -111,13 +122,17 @@ class Hooks:
         self._send = send
         self._timeout_s = timeout_s
 
-    async def push_created(
-        self, tenant: Tenant, action: Action, challenge: DeviceChallenge, client: ClientInfo
-    ) -> None:
+    async def push_created(self, tenant: Tenant, action: Action, challenge_id: str, client: ClientInfo) -> None:
         """Returns when the application has taken it that a push message is due, or wants to know nothing.
 
+        Args:
+            tenant: Whose user it is.
+            action: What is to be met.
+            challenge_id: Of the challenge that is stored once this returns, and not before.
+            client: Of whoever waits; the action knows better.
+
         Raises:
-            Refused: 502: it has not, or not in time.
+            Refused: 502: it has not, or not in time, or there is no key to sign it with.
         """
         url = tenant.settings.webhook_url
         if url is None:
@@ -125,7 +140,7 @@ class Hooks:
         context = tenant.actions.context
         now = context.now()
         data = {
-            "challengeId": challenge.challenge_id,
+            "challengeId": challenge_id,
             "userId": action.user_id,
             "idempotencyKey": action.idempotency_key,
             "actionCode": action.action,
@@ -133,13 +148,15 @@ class Hooks:
             "ipAddress": action.ip_address or client.ip_address,
         }
         body = envelope(tenant.tenant_id, "push.created", context.random(16).hex(), iso(now), data)
-        headers = _headers(await self._tenants.secrets_of(tenant), body, now)
         try:
+            headers = _headers(await self._tenants.secrets_of(tenant), body, now)
             async with asyncio.timeout(self._timeout_s):
                 response = await self._send(url, headers, body)
         except Exception as error:
             if isinstance(error, Refused):
                 raise
+            # Its words could show the address.
+            _LOGGER.warning("push.created of %s was not sent: %s", tenant.tenant_id, type(error).__name__)
             raise _not_taken() from None
         if not 200 <= response.status <= 299:
             raise _not_taken()
@@ -166,16 +183,29 @@ class AuthsignalSender:
     async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, /) -> WebhookResponse:
         """Sends the event that `body` has in our own words. Its headers are of our own kind, and not needed.
 
+        What is not taken is tried again after 30 seconds at the earliest.
+
         Raises:
-            LookupError: The tenant is not there any more. And whatever `send` raises.
+            LookupError: The tenant is not there any more, or has no key to sign with: it is tried again as well.
         """
         event = _BODY.decode(body)
         tenant = await self._tenants.by_id(event.data.realm)
         if tenant is None:
             raise LookupError("the event's tenant is not there")
         now = (self._now or tenant.actions.context.now)()
-        told = envelope(tenant.tenant_id, _TYPES[event.type], event.data.id, event.timestamp, _told(event))
-        return await self._send(url, _headers(await self._tenants.secrets_of(tenant), told, now), told)
+        data = (
+            _of_action(event) if _TYPES[event.type] == "action.log_created" else await _of_authenticator(tenant, event)
+        )
+        told = envelope(tenant.tenant_id, _TYPES[event.type], event.data.id, event.timestamp, data)
+        signed = _headers(await self._tenants.secrets_of(tenant), told, now)
+        try:
+            response = await self._send(url, signed, told)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
+            _LOGGER.warning("a webhook of %s was not sent: %s", tenant.tenant_id, type(error).__name__)
+            return WebhookResponse(status=_UNSENT, retry_after=_LEAST_RETRY_S)
+        if 200 <= response.status <= 299 or response.retry_after is not None:
+            return response
+        return msgspec.structs.replace(response, retry_after=_LEAST_RETRY_S)
 
 
 def endpoints(tenants: Tenants) -> Callable[[str], Awaitable[WebhookEndpoint | None]]:
@@ -191,27 +221,62 @@ def endpoints(tenants: Tenants) -> Callable[[str], Awaitable[WebhookEndpoint | N
     return endpoint_of
 
 
-def _told(event: _Body) -> dict[str, Any]:
+def _of_action(event: _Body) -> dict[str, Any]:
     data, details = event.data, event.data.details
-    if _TYPES[event.type] == "action.log_created":
-        return {
-            "userId": data.user_id,
-            "actionCode": details.get("action"),
-            "idempotencyKey": details.get("idempotency_key"),
-            "state": details.get("state"),
-            "verificationMethod": _METHODS.get(details.get("method", "")),
-        }
-    method = "passkey" if data.credential_id is not None else details.get("method", "")
     return {
         "userId": data.user_id,
-        "verificationMethod": _METHODS.get(method),
-        "createdAt": event.timestamp,
-        "userAuthenticatorId": data.credential_id or details.get("authenticator_id"),
-        "credentialId": data.credential_id,
+        "actionCode": details.get("action"),
+        "idempotencyKey": details.get("idempotency_key"),
+        "state": details.get("state"),
+        "verificationMethod": _METHODS.get(details.get("method", "")),
     }
 
 
+async def _of_authenticator(tenant: Tenant, event: _Body) -> dict[str, Any]:
+    """What is known of it now; of one that is gone, what the event of its beginning says, if that is there still."""
+    data = event.data
+    authenticator_id = data.credential_id or data.details.get("authenticator_id")
+    record = await _record(tenant, data.user_id, authenticator_id)
+    began = None if record is not None else await _beginning(tenant, data)
+    method = "passkey" if data.credential_id is not None else data.details.get("method")
+    if began is not None:
+        method = method or began.details.get("method")
+    passkey = None if record is None else record.passkey
+    created_at = record.created_at if record is not None else None if began is None else began.at
+    return {
+        "userId": data.user_id,
+        "verificationMethod": _METHODS.get(record.method if record is not None else method or ""),
+        "createdAt": None if created_at is None else iso(created_at),
+        "userAuthenticatorId": authenticator_id,
+        "credentialId": data.credential_id,
+        "aaguid": None if passkey is None else str(passkey.credential.aaguid),
+        "credentialName": None if passkey is None else passkey.name or None,
+    }
+
+
+async def _record(tenant: Tenant, user_id: str | None, authenticator_id: str | None) -> Authenticator | None:
+    if user_id is None:
+        return None
+    listed = await tenant.devices.list_authenticators(user_id)
+    return next((each for each in listed if each.authenticator_id == authenticator_id), None)
+
+
+async def _beginning(tenant: Tenant, data: _Data) -> Event | None:
+    """The event by which it was made; the last one, as a key may come again."""
+    types = tuple(type for type, name in _TYPES.items() if name == "authenticator.created")
+    try:
+        credential_id = None if data.credential_id is None else decode_base64url(data.credential_id, "credential_id")
+    except DecodeError:
+        return None
+    which = EventFilter(types=types, user_id=data.user_id, credential_id=credential_id)
+    page = await tenant.passkeys.list_events(which, limit=_MOST_EVENTS)
+    wanted = data.details.get("authenticator_id")
+    return next((event for event in page.events if event.details.get("authenticator_id") == wanted), None)
+
+
 def _headers(secrets: Sequence[str], body: bytes, now: datetime) -> dict[str, str]:
+    if not secrets:
+        raise LookupError("the tenant has no key to sign with")
     return {"content-type": "application/json", HEADER.lower(): signature(secrets, body, now=now)}
 
 

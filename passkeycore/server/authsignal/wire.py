@@ -24,9 +24,11 @@ from ..http import json_answer
 
 _T = TypeVar("_T")
 _URL_SAFE: Final = str.maketrans("+/", "-_")
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _LONGEST_TEXT: Final = 1_024  # characters, as the engine has it for what rules look at
 _MOST_CUSTOM: Final = 64
 _LARGEST: Final = 2**63 - 1
+_NUL: Final = "\0"  # which not every database keeps in a text
 
 METHODS: Final[Mapping[Method, str]] = MappingProxyType(
     {"passkey": "PASSKEY", "push": "PUSH", "in-app": "IN_APP", "qr-code": "QR_CODE"}
@@ -54,6 +56,19 @@ def read(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
         DecodeError: `json_invalid`.
     """
     return decode_json(decoder, body or b"{}", len(body) + 2)
+
+
+def read_typed(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """As `read`, of a server's body: its members may be spelled ``like_this``, too, as applications type them.
+
+    Of a member that is there in both spellings, the dialect's own counts.
+
+    Raises:
+        DecodeError: `json_invalid`.
+    """
+    given = read(_OBJECT, body)
+    members = {_camel(name): value for name, value in given.items()} | given
+    return decode_json(decoder, members, 8 * len(body) + 2)  # both spellings, and numbers in full
 
 
 def decode_lenient(text: str, path: str) -> bytes:
@@ -103,14 +118,14 @@ def custom_values(members: Mapping[str, Any]) -> dict[str, CustomValue]:
 
     Raises:
         DecodeError: `action_invalid`: more than 64, a name of more than 64 characters, or a value that is neither a
-            text of up to 1024 characters, a finite number of 63 bits, nor a boolean.
+            text of up to 1024 characters without NUL, a finite number of 63 bits, nor a boolean.
     """
     values: dict[str, CustomValue] = {}
     for name, given in members.items():
         value = _number(cast("list[object]", given)) if isinstance(given, list) else given
         if value is None and not isinstance(given, list):
             continue
-        if not _is_value(value) or not 1 <= len(name) <= 64:
+        if not _is_value(value) or not 1 <= len(name) <= 64 or _NUL in name:
             raise DecodeError(Code.ACTION_INVALID, "texts, numbers and booleans by their names", path="custom")
         values[name] = cast("CustomValue", value)
     if len(values) > _MOST_CUSTOM:
@@ -121,6 +136,11 @@ def custom_values(members: Mapping[str, Any]) -> dict[str, CustomValue]:
 def present(members: Mapping[str, Any]) -> dict[str, Any]:
     """`members` without those that are None: an SDK takes null for a value as often as not."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _number(given: list[object]) -> float | None:
@@ -135,7 +155,7 @@ def _number(given: list[object]) -> float | None:
 
 def _is_value(value: object) -> bool:
     if isinstance(value, str):
-        return len(value) <= _LONGEST_TEXT
+        return len(value) <= _LONGEST_TEXT and _NUL not in value
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and abs(value) <= _LARGEST
@@ -170,6 +190,15 @@ _SENTENCES: Final[Mapping[Code, str]] = MappingProxyType(
         Code.VERIFICATION_CODE_WRONG: "This is not the code that is shown.",
         Code.CHALLENGE_EXPIRED: "The challenge has expired.",
         Code.METHOD_NOT_ALLOWED: "This method does not meet the action's challenge.",
+        Code.CHALLENGE_UNKNOWN: "There is no such challenge that waits for this.",
+        Code.CHALLENGE_REJECTED: "The user rejected the challenge on the device.",
+        Code.ATTEMPTS_EXCEEDED: "The challenge was given up, or no attempt is left.",
+        Code.SIGNATURE_INVALID: "No device with this key may do this, or the signature is not good.",
+        Code.PUBLIC_KEY_MALFORMED: "This is not a public key of P-256 in DER.",
+        Code.CREDENTIAL_EXISTS: "The key is enrolled already, or the token was used.",
+        Code.LIMIT_REACHED: "The user has as many authenticators or challenges as they may.",
+        Code.ACTION_STATE: "The action is in a state in which this is not done.",
+        Code.USER_DISABLED: "The user may not sign in.",
     }
 )
 
@@ -191,6 +220,13 @@ def invalid_credential(status: int = 404) -> Refused:
 def invalid_request(description: str, status: int = 400) -> Refused:
     """Something in the request does not go."""
     return Refused(status, "invalid_request", description)
+
+
+def bad_token(error: TokenError) -> Refused:
+    """A token in a server's request is not good. 401 would say that the server's own key is bad."""
+    if error.code is Code.TOKEN_EXPIRED:
+        return Refused(400, "expired_token", "The token has expired.")
+    return Refused(400, "token_invalid", "This is not a token of this tenant's, or it proves nothing any more.")
 
 
 def _told(error: Exception) -> tuple[int, str, str]:

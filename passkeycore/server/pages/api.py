@@ -49,7 +49,7 @@ _SENTENCES: Final[Mapping[Code, str]] = {
     Code.CREDENTIAL_EXISTS: "This passkey is already registered.",
     Code.NAME_INVALID: "Please choose a name of 1 to 64 visible characters.",
     Code.NO_CREDENTIAL: "This passkey is not known here any more. It may have been removed.",
-    Code.SCOPE_MISSING: "You cannot add a passkey here. Please go back and sign in again.",
+    Code.SCOPE_MISSING: "You cannot change this here. Please go back and sign in again.",
     Code.TOKEN_EXPIRED: "This page has been open for too long.",
 }
 

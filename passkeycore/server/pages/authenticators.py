@@ -76,7 +76,12 @@ async def rename(visit: Visit, body: bytes) -> dict[str, Any]:
 
 
 async def remove(visit: Visit, body: bytes) -> dict[str, Any]:
-    """How many are left, and what tells the browser which passkeys are still good."""
+    """How many are left, what tells the browser which passkeys are still good, and how the page goes on.
+
+    Where that has met the challenge that opened the page, the page goes on by another address and another sealed text
+    until its proof ends: whoever removes elsewhere what was stolen closes all pages that it has opened, but people may
+    remove what they came with themselves.
+    """
     asked = decode_json(_REMOVE, body, _SMALL)
     _, _, action = visit.tracked
     if not visit.rights.remove:
@@ -85,7 +90,11 @@ async def remove(visit: Visit, body: bytes) -> dict[str, Any]:
     await tenant.devices.remove_authenticator(action.user_id, asked.id)
     left = len(await tenant.devices.list_authenticators(action.user_id))
     accepted = await tenant.passkeys.all_accepted_credentials(action.user_id)
-    return {"left": left, "signals": {"signalAllAcceptedCredentials": accepted}}
+    removed: dict[str, Any] = {"left": left, "signals": {"signalAllAcceptedCredentials": accepted}}
+    if visit.opened.proof is not None and visit.opened.proof.authenticator_id == asked.id:
+        after = visit.after_removal(visit.opened.proof)
+        removed |= {"token": after.sealed(), "address": after.own_address}
+    return removed
 
 
 async def _found(visit: Visit, user_id: str, authenticator_id: str) -> Authenticator:

@@ -25,38 +25,41 @@ from ..http import json_answer, read_body
 from ..limits import admit
 from ..redirects import may_redirect
 from ..tenants import Tenant
-from .opened import SignInLink, seal_link
+from .opened import new_link, seal_link
 from .visits import Server
 
 _SMALL: Final = 8_192  # bytes
 
 
 class _Link(msgspec.Struct, forbid_unknown_fields=True):
-    action: str = "sign-in"
+    action: str | None = None
     redirect_url: str | None = None
 
 
 _LINK: Final = msgspec.json.Decoder(_Link)
 
 
-def sign_in_url(server: Server, tenant: Tenant, *, action: str = "sign-in", redirect_url: str | None = None) -> str:
+def sign_in_url(server: Server, tenant: Tenant, *, action: str | None = None, redirect_url: str | None = None) -> str:
     """Where somebody signs in to this tenant; good for ten minutes, in which it may be opened again.
 
     Args:
         server: Where.
         tenant: Whose users.
-        action: The word under which the sign-in is kept.
-        redirect_url: Where it leads, with the token of its success; None: nowhere, the page that frames it is told.
+        action: The word under which the sign-in is kept; None: the one that the tenant has for such.
+        redirect_url: Where it leads, with the token of its success, whatever else the address says then; None: nowhere,
+            the page that frames it is told.
 
     Raises:
         DecodeError: `action_invalid`.
         HTTPException: 400: the tenant has not registered where `redirect_url` leads.
     """
-    check_word(action)
+    word = tenant.settings.default_action if action is None else action
+    check_word(word)
     if redirect_url is not None and not may_redirect(tenant.settings.redirect_urls, redirect_url):
         raise HTTPException(400, "The tenant has not registered where redirect_url leads.")
-    link = SignInLink(realm=tenant.tenant_id, word=action, redirect_url=redirect_url)
-    return f"{server.settings.base_url}/challenge?token={seal_link(server.tokens, link, server.now())}"
+    now = server.now()
+    link = new_link(tenant.tenant_id, word, redirect_url, now)
+    return f"{server.settings.base_url}/challenge?token={seal_link(server.tokens, link, now)}"
 
 
 def endpoint(server: Server, refused: Callable[[Exception], Response]) -> Callable[[Request], Awaitable[Response]]:

@@ -5,7 +5,9 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .views import Note
 
-Wrong: TypeAlias = Literal["invalid", "expired", "elsewhere", "address", "busy", "missing", "broken"]
+Wrong: TypeAlias = Literal[
+    "invalid", "expired", "elsewhere", "address", "second-factor", "busy", "missing", "mistaken", "broken"
+]
 
 
 class Words(NamedTuple):
@@ -31,6 +33,12 @@ class Fault(NamedTuple):
     note: Words
 
 
+_ADDRESS: Final = Words(
+    "stop",
+    "Passkeys do not work here",
+    "Your passkeys cannot be used at the address of this page. Please contact support.",
+)
+
 NOTES: Final[Mapping[Note, Words]] = {
     "confirmed": Words(
         "done", "Already confirmed", "You have confirmed this before. There is nothing left to do.", "Continue"
@@ -55,6 +63,7 @@ NOTES: Final[Mapping[Note, Words]] = {
         "You need another way to confirm",
         "None of your passkeys and devices can be used for this. Please contact support.",
     ),
+    "address": _ADDRESS,
 }
 
 WRONG: Final[Mapping[Wrong, Fault]] = {
@@ -78,16 +87,21 @@ WRONG: Final[Mapping[Wrong, Fault]] = {
             "It leads somewhere it should not. Nothing was changed, and you can close this page.",
         ),
     ),
-    "address": Fault(
+    "address": Fault(400, _ADDRESS),
+    "second-factor": Fault(
         400,
         Words(
             "stop",
-            "Passkeys do not work here",
-            "Your passkeys cannot be used at the address of this page. Please contact support.",
+            "Passkeys do not sign in here",
+            "A passkey is only the second step for this service. Please go back and sign in with your password first.",
         ),
     ),
     "busy": Fault(429, Words("wait", "Too many attempts", "Please wait a minute, and then open the link again.")),
     "missing": Fault(404, Words("stop", "There is no such page", "Please go back and start again.")),
+    "mistaken": Fault(
+        400,
+        Words("stop", "This is not possible here", "This request was not understood. Please go back and try again."),
+    ),
     "broken": Fault(500, Words("stop", "Something went wrong", "It is our fault. Please try again in a minute.")),
 }
 

@@ -5,6 +5,7 @@ Nothing changes by opening a page: programs look at links, and people open them 
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,12 +27,12 @@ from ..tenants import Tenant
 from .authenticators import list_shown
 from .leaving import Ending, is_app_scheme
 from .notes import NOTES, WRONG, Wrong, words_of
-from .opened import Opened, unseal_link
+from .opened import Opened, Proof, SignInLink, check_open, unseal_link, unseal_proof
 from .views import View, Way, view_of
 from .visits import Server, Visit, client_info, visit
 
 _HERE: Final = Path(__file__).parent
-_LONGEST_TOKEN: Final = 8_192  # characters
+_LONGEST_TOKEN: Final = 12_288  # characters: a sealed proof with the longest names
 _WAYS: Final[Mapping[str, Way]] = {"passkey": "passkey", "push": "push", "qr-code": "qr-code"}
 _TEMPLATES: Final[Mapping[str, str]] = {
     "passkey": "challenge.html",
@@ -70,13 +71,20 @@ class _Asked(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """No page is shown but one that says what is wrong. With a tenant, its frames are told."""
+    """No page is shown but one that says what is wrong. With a tenant and a code, its frames are told."""
 
-    def __init__(self, wrong: Wrong, tenant: Tenant | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        wrong: Wrong,
+        tenant: Tenant | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(wrong)
         self.wrong: Wrong = wrong
         self.tenant = tenant
         self.code = code
+        self.headers = headers
 
 
 class _Files(StaticFiles):
@@ -87,6 +95,9 @@ class _Files(StaticFiles):
         answer = await super().get_response(path, scope)
         answer.headers["Cache-Control"] = "no-cache"
         return answer
+
+
+_FAULTS: Final[Mapping[int, Wrong]] = {404: "missing", 429: "busy"}
 
 
 def page_routes(server: Server) -> list[BaseRoute]:
@@ -102,9 +113,10 @@ def refused_page(error: HTTPException, path: str = "/challenge") -> Response:
 
     Args:
         error: What it is.
-        path: Where the pages are, and their style.
+        path: Where the pages are, and their style: the path of ``base_url``, and ``/challenge``.
     """
-    wrong: Wrong = "busy" if error.status_code == 429 else "missing" if error.status_code == 404 else "broken"
+    status = error.status_code
+    wrong: Wrong = _FAULTS.get(status, "mistaken" if 400 <= status < 500 else "broken")
     answer = _written(_wrong_page(path, wrong), status=error.status_code)
     answer.headers.update(error.headers or {})
     return answer
@@ -118,8 +130,10 @@ def _endpoint(server: Server) -> Callable[[Request], Awaitable[Response]]:
             return await _page(visiting, asked)
         except _RefusedError as error:
             origins = error.tenant.settings.frame_origins if asked.popup and error.tenant is not None else ()
-            page = _wrong_page(server.path, error.wrong, error.tenant, origins, error.code)
-            return _written(page, status=WRONG[error.wrong].status, frame_origins=origins, popup=asked.popup)
+            page = _wrong_page(server.path, error.wrong, error.tenant, origins, error.code, lost=not asked.token)
+            answer = _written(page, status=WRONG[error.wrong].status, frame_origins=origins, popup=asked.popup)
+            answer.headers.update(error.headers or {})
+            return answer
         except HTTPException as error:
             return refused_page(error, server.path)
 
@@ -157,7 +171,10 @@ async def _visit(server: Server, request: Request, asked: _Asked) -> Visit:
     except TokenError as error:
         raise _RefusedError("expired" if error.code is Code.TOKEN_EXPIRED else "invalid", tenant, error.code) from None
     action = visiting.action
-    await admit(request, tenant.tenant_id, user_id=None if action is None else action.user_id)
+    try:
+        await admit(request, tenant.tenant_id, user_id=None if action is None else action.user_id)
+    except HTTPException as error:
+        raise _RefusedError("busy", tenant, str(error.status_code), error.headers) from None
     redirect_url = opened.redirect_url if action is None else action.redirect_url
     if redirect_url is not None and not may_redirect(registered, redirect_url):
         raise _RefusedError("elsewhere", tenant)
@@ -178,31 +195,54 @@ async def _opened(server: Server, asked: _Asked) -> tuple[Tenant, Opened]:
     tenant = await server.tenants.by_token(asked.token)
     if tenant is not None:
         return tenant, msgspec.structs.replace(opened, realm=tenant.tenant_id, token=asked.token)
-    try:
-        link = unseal_link(server.tokens, asked.token, server.now())
-    except TokenError as error:
-        raise _RefusedError("expired" if error.code is Code.TOKEN_EXPIRED else "invalid") from None
-    tenant = await server.tenants.by_id(link.realm)
+    sealed = _unsealed(server, asked.token)
+    tenant = await server.tenants.by_id(sealed.realm)
     if tenant is None:
         raise _RefusedError("invalid")
+    try:
+        check_open(sealed, server.now())
+    except TokenError as error:
+        raise _RefusedError("expired", tenant, error.code) from None
+    if isinstance(sealed, Proof):
+        return tenant, msgspec.structs.replace(opened, realm=sealed.realm, token=sealed.token, proof=sealed)
     return tenant, msgspec.structs.replace(
         opened,
-        realm=link.realm,
-        word=link.word,
-        redirect_url=link.redirect_url,
+        realm=sealed.realm,
+        word=sealed.word,
+        redirect_url=sealed.redirect_url,
         binding=tenant.actions.context.random(32).hex(),
+        # Where the tenant's server has said where the page leads, whoever passes the link on says nothing else.
+        popup=asked.popup and sealed.redirect_url is None,
+        embedded=asked.embedded and sealed.redirect_url is None,
     )
+
+
+def _unsealed(server: Server, text: str) -> SignInLink | Proof:
+    now = server.now()
+    try:
+        with suppress(TokenError):
+            return unseal_proof(server.tokens, text, now)
+        return unseal_link(server.tokens, text, now)
+    except TokenError as error:
+        raise _RefusedError("expired" if error.code is Code.TOKEN_EXPIRED else "invalid") from None
 
 
 async def _page(visiting: Visit, asked: _Asked) -> Response:
     if visiting.action is None or visiting.kind is None:
         if not visiting.takes_passkeys:
             raise _RefusedError("address", visiting.tenant)
+        if not visiting.signs_in:
+            raise _RefusedError("second-factor", visiting.tenant)
         return _shown(visiting, "sign-in", leave=visiting.ending(None))
     ways = visiting.ways
-    view: View = view_of(visiting.opened, visiting.kind, visiting.action, visiting.enrolled, ways)
-    if view == "enrolment" and not visiting.takes_passkeys:
-        view = "nothing"
+    view: View = view_of(
+        visiting.opened,
+        visiting.kind,
+        visiting.action,
+        visiting.enrolled,
+        ways,
+        passkeys=visiting.takes_passkeys,
+    )
     if view == "challenge":
         way = asked.way if asked.way in ways else ways[0]
         token = visiting.opened.token or ""
@@ -255,30 +295,40 @@ def _shown(visiting: Visit, name: str, *, leave: Ending | None = None, ends: boo
         "popup": opened.popup,
         "action": None if visiting.action is None else words_of(visiting.action.action),
         "can_leave": opened.popup or leave.redirect is not None,
+        "lost": False,
         **members,
     }
     return _written(page, frame_origins=origins, popup=opened.popup)
 
 
 def _wrong_page(
-    path: str, wrong: Wrong, tenant: Tenant | None = None, origins: tuple[str, ...] = (), code: str | None = None
+    path: str,
+    wrong: Wrong,
+    tenant: Tenant | None = None,
+    origins: tuple[str, ...] = (),
+    code: str | None = None,
+    *,
+    lost: bool = False,
 ) -> dict[str, Any]:
-    event = None if code is None else {"errorCode": _EVENT_CODES.get(code, code), "statusCode": 401}
+    """What says what is wrong. `lost`: the address had no token, which its tab may remember."""
+    status = WRONG[wrong].status
+    event = None if code is None else {"errorCode": _EVENT_CODES.get(code, code), "statusCode": status}
     config = None if tenant is None else tenant.settings.config
     return {
         "view": "note",
         "path": path,
         "name": "" if config is None else config.name or config.rp_id,
-        "data": {"token": "", "api": "", "origins": origins, "leave": {}, "ends": False, "event": event},
+        "data": {"token": "", "api": "", "origins": origins, "leave": {}, "ends": False, "event": event, "lost": lost},
         "popup": bool(origins),
         "action": None,
         "can_leave": bool(origins),
+        "lost": lost,
         "note": WRONG[wrong].note,
     }
 
 
 # As the pages around ours know them.
-_EVENT_CODES: Final[Mapping[str, str]] = {Code.TOKEN_EXPIRED.value: "expired_token"}
+_EVENT_CODES: Final[Mapping[str, str]] = {Code.TOKEN_EXPIRED.value: "expired_token", "429": "too_many_requests"}
 
 
 def _written(

@@ -13,25 +13,26 @@ import msgspec
 from starlette.requests import Request
 
 from ...actions.states import ActionState, Method
+from ...engine.actions.challenges import MetChallenge
 from ...engine.actions.records import Action
 from ...engine.actions.steps import TokenKind
 from ...engine.actions.tracking import ClientInfo
-from ...engine.devices.records import DeviceChallenge
-from ...errors import Code, ConfigurationError, TokenError
+from ...errors import ActionError, Code, ConfigurationError, TokenError
 from ...tokens import Tokens
 from ...webauthn.origins import check_origin, is_within
 from ..http import client_address
 from ..redirects import may_redirect
 from ..tenants import Tenant, Tenants
 from .leaving import Ending, app_address, with_token
-from .opened import Opened, seal_page
+from .opened import Opened, Proof, check_open, new_proof, seal_page, seal_proof
 from .views import Rights, Way, rights_of, ways_of
 
 if TYPE_CHECKING:
     from ...config.server import ServerSettings
 
-PushHook: TypeAlias = Callable[[Tenant, Action, DeviceChallenge, ClientInfo], Awaitable[None]]
-"""Has the application send its push message; what it raises refuses the step, as an `HTTPException`."""
+PushHook: TypeAlias = Callable[[Tenant, Action, str, ClientInfo], Awaitable[None]]
+"""Has the application send its push message for the challenge that will have this id; what it raises refuses the step,
+as an `HTTPException`."""
 
 _LONGEST_USER_AGENT: Final = 1_024
 
@@ -82,6 +83,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         opened: The page.
         kind, action: Of the token; None: somebody signs in.
         enrolled: What the user has.
+        usable: What of it has not expired.
         client: What is known of their machine.
     """
 
@@ -91,6 +93,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     kind: TokenKind | None = None
     action: Action | None = None
     enrolled: tuple[Method, ...] = ()
+    usable: tuple[Method, ...] = ()
     client: ClientInfo
 
     def __repr__(self) -> str:
@@ -126,19 +129,24 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         return host is not None and is_within(host, rp.id)
 
     @property
+    def signs_in(self) -> bool:
+        """Whether a passkey of the tenant's alone says who somebody is."""
+        return self.tenant.passkeys.context.preset.usage != "second_factor"
+
+    @property
     def ways(self) -> tuple[Way, ...]:
         """How the action's challenge can be met here, the simplest first."""
-        return () if self.action is None else ways_of(self.action, self.enrolled, passkeys=self.takes_passkeys)
+        return () if self.action is None else ways_of(self.action, self.usable, passkeys=self.takes_passkeys)
 
     @property
     def rights(self) -> Rights:
-        """What the token lets its holder do besides.
+        """What its user may do besides.
 
         Raises:
             TokenError: As `tracked`.
         """
         _, kind, action = self.tracked
-        return rights_of(kind, action, self.enrolled)
+        return rights_of(self.opened, kind, action, self.enrolled)
 
     @property
     def top_origins(self) -> tuple[str, ...]:
@@ -149,11 +157,29 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         """What the script of the page shows."""
         return seal_page(self.server.tokens, self.opened, self.server.now())
 
+    def page_after(self, met: MetChallenge) -> str:
+        """The page that comes next, now that a challenge was met on this one."""
+        now = self.server.now()
+        return self.address(seal_proof(self.server.tokens, new_proof(met.action, met.token, now), now))
+
+    def after_removal(self, proof: Proof) -> "Visit":
+        """The same, after what has met the challenge was removed here."""
+        proof = msgspec.structs.replace(proof, removed_here=True)
+        return msgspec.structs.replace(self, opened=msgspec.structs.replace(self.opened, proof=proof))
+
+    @property
+    def own_address(self) -> str:
+        """The page itself."""
+        opened, tokens = self.opened, self.server.tokens
+        token = opened.token if opened.proof is None else seal_proof(tokens, opened.proof, self.server.now())
+        return self.address(token or "")
+
     def address(self, token: str, *, enrolment: bool = True) -> str:
-        """The page that comes next, opened as this one, with a token of the same action.
+        """The page that comes next, opened as this one.
 
         Args:
-            token: It.
+            token: The one that this page was opened with, or a sealed proof; never that of a success, which is for the
+                application alone.
             enrolment: Whether the user still comes for a new passkey, if they did.
         """
         opened = self.opened
@@ -167,15 +193,20 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.server.path}?token={token}{rest}"
 
     def ending(self, token: str | None) -> Ending:
-        """How the page ends, with this token for the application. It leads only where the tenant has registered."""
+        """How the page ends, with this token for the application. It leads only where the tenant has registered.
+
+        What the tenant's server has said counts, not what the address of the page says. So ``nativeScheme``, by which
+        the SDKs for apps have their page end, counts only for an action that was tracked without a ``redirectUrl``: an
+        application whose apps open pages tracks without one, or with the app's own address, ``authsignal://auth``.
+        """
         opened, registered = self.opened, self.tenant.settings.redirect_urls
         url = opened.redirect_url if self.action is None else self.action.redirect_url
-        if opened.native_scheme is not None:
-            url = app_address(opened.native_scheme, token or "")
-        elif opened.popup:
+        if opened.popup:
             url = None
-        elif url is not None and token is not None:
-            url = with_token(url, token)
+        elif url is not None:
+            url = url if token is None else with_token(url, token)
+        elif opened.native_scheme is not None and self.action is not None:
+            url = app_address(opened.native_scheme, token or "")
         return Ending(token=token, redirect=url if url is not None and may_redirect(registered, url) else None)
 
 
@@ -187,11 +218,13 @@ async def visit(server: Server, tenant: Tenant, opened: Opened, client: ClientIn
     """
     if opened.token is None:
         return Visit(server=server, tenant=tenant, opened=opened, client=client)
-    kind, action = await tenant.actions.read_token(opened.token)
+    kind, action = await _read(server, tenant, opened.token, opened.proof)
     user = await tenant.passkeys.find_user(action.user_id)
+    if user is None and opened.proof is not None:
+        raise TokenError(Code.TOKEN_INVALID, "the user is not there any more")
     if user is not None and user.disabled_at is not None:
         action = msgspec.structs.replace(action, state=ActionState.BLOCK)  # whatever it was before
-    found = await tenant.devices.list_authenticators(action.user_id)
+    found, now = await tenant.devices.list_authenticators(action.user_id), server.now()
     return Visit(
         server=server,
         tenant=tenant,
@@ -199,8 +232,29 @@ async def visit(server: Server, tenant: Tenant, opened: Opened, client: ClientIn
         kind=kind,
         action=action,
         enrolled=tuple(dict.fromkeys(one.method for one in found)),
+        usable=tuple(dict.fromkeys(one.method for one in found if one.expires_at is None or now < one.expires_at)),
         client=client,
     )
+
+
+async def _read(server: Server, tenant: Tenant, token: str, proof: Proof | None) -> tuple[TokenKind, Action]:
+    """What kind the token is, and its action; with a proof, the action whose challenge was met on a page of ours.
+
+    Raises:
+        TokenError: `token_invalid`: also when what met the challenge was removed, but on such a page. `token_expired`.
+    """
+    if proof is None:
+        return await tenant.actions.read_token(token)
+    check_open(proof, server.now())
+    try:
+        action = await tenant.actions.get_action(proof.user_id, proof.word, proof.idempotency_key)
+    except ActionError:
+        raise TokenError(Code.TOKEN_INVALID, "the action is not there any more") from None
+    if action.consumed_at is not None or action.authenticator_id != proof.authenticator_id:
+        raise TokenError(Code.TOKEN_INVALID, "the success was used up, or is another")
+    if not proof.removed_here and await tenant.actions.read_token(token) != ("success", action):
+        raise TokenError(Code.TOKEN_INVALID, "the token is of another action")
+    return "success", action
 
 
 def client_info(server: Server, request: Request) -> ClientInfo:

@@ -11,9 +11,10 @@ import msgspec
 from starlette.exceptions import HTTPException
 
 from ...devices import CHALLENGE_ID_PROTOCOL
-from ...engine.devices.challenges import StartedDeviceChallenge
-from ...errors import ActionError, CeremonyError, ChallengeError, Code
+from ...engine.actions.steps import WAITING
+from ...errors import ActionError, CeremonyError, ChallengeError, Code, LimitReached
 from ...qr import qr_svg
+from ...webauthn.encoding import encode_base64url
 from ...webauthn.wire import decode_json
 from ..authsignal.waiting import describe
 from .ceremonies import after
@@ -22,6 +23,7 @@ from .views import device_method
 from .visits import Visit
 
 _SMALL: Final = 1_024  # bytes
+_TOO_MANY: Final = "Several requests wait for you already. Answer one on your phone, or wait for a few minutes."
 # What ends a challenge without a proof, and how the page calls it.
 _OVER: Final = {
     Code.CHALLENGE_REJECTED: "rejected",
@@ -75,21 +77,32 @@ _BEGUN: Final = msgspec.json.Decoder(_Begun)
 
 
 async def start(visit: Visit, body: bytes) -> Started:
-    """A question to the user's devices. The application's own push message is asked for before the page waits."""
+    """A question to the user's devices. The application has taken its push message before anybody can answer it.
+
+    Raises:
+        HTTPException: The application has not; then nothing is stored. 429: too many questions wait for the user.
+    """
     way = decode_json(_START, body, _SMALL).way
-    token, _, action = visit.tracked
-    method = device_method(way, action, visit.enrolled)
+    token, kind, action = visit.tracked
+    if kind != "track" or action.state not in WAITING:  # the application is not told of what cannot begin
+        raise ActionError(Code.ACTION_STATE, "it waits for no challenge", state=action.state.value)
+    method = device_method(way, action, visit.usable)
     if method is None:
         raise ActionError(Code.METHOD_NOT_ALLOWED, "the user has no such device", state=action.state.value)
-    begun = await visit.tenant.actions.start_device_challenge(
-        token,
-        method=method,
-        content=describe(action, action.action, visit.client),
-        number_matching=way == "push" and visit.tenant.settings.number_matching,
-        protocol=CHALLENGE_ID_PROTOCOL,
-    )
-    if way == "push":
-        await _tell(visit, begun)
+    challenge_id = encode_base64url(visit.tenant.actions.context.random(32))
+    if way == "push" and visit.server.push_created is not None:
+        await visit.server.push_created(visit.tenant, action, challenge_id, visit.client)
+    try:
+        begun = await visit.tenant.actions.start_device_challenge(
+            token,
+            method=method,
+            content=describe(action, action.action, visit.client),
+            number_matching=way == "push" and visit.tenant.settings.number_matching,
+            protocol=CHALLENGE_ID_PROTOCOL,
+            challenge_id=challenge_id,
+        )
+    except LimitReached:
+        raise HTTPException(429, _TOO_MANY) from None
     challenge = begun.challenge
     return Started(
         challenge=challenge.challenge_id,
@@ -122,25 +135,6 @@ async def cancel(visit: Visit, body: bytes) -> dict[str, Any]:
     with suppress(ChallengeError):  # answered, or over
         await visit.tenant.actions.cancel_challenge(token, challenge_id)
     return {}
-
-
-async def _tell(visit: Visit, begun: StartedDeviceChallenge) -> None:
-    """Has the application send its push message, or takes the challenge back.
-
-    Raises:
-        HTTPException: The application did not take it.
-    """
-    token, _, action = visit.tracked
-    if visit.server.push_created is None:
-        return
-    try:
-        await visit.server.push_created(visit.tenant, action, begun.challenge, visit.client)
-    except HTTPException:
-        with suppress(ChallengeError):  # the device was faster
-            await visit.tenant.devices.cancel_challenge(
-                begun.challenge_id, user_id=action.user_id, binding=token, purpose=begun.challenge.purpose
-            )
-        raise
 
 
 def _picture(challenge_id: str) -> str:

@@ -8,7 +8,7 @@ they look like, over the style of hosted pages.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -27,6 +27,8 @@ __all__ = ["PATH", "ROWS", "Portal", "refused", "routes"]
 _HERE: Final = Path(__file__).parent
 _STYLE: Final = _HERE.parent / "pages" / "static" / "pages.css"
 
+_CHECKED: Final = {"Cache-Control": "no-cache"}
+
 ROWS: Final = (*sign_in.ROWS, *events.ROWS, *settings.ROWS, *keys.ROWS, *users.ROWS)
 """All that can be asked for, but for files."""
 
@@ -39,9 +41,19 @@ def routes(tenants: "LiveTenants", server: "ServerSettings") -> list[BaseRoute]:
     return [
         *(route(portal, row) for row in ROWS),
         Route(f"{PATH}/static/pages.css", _style),
-        Mount(f"{PATH}/static", StaticFiles(directory=_HERE / "static")),
+        Mount(f"{PATH}/static", _Static(directory=_HERE / "static")),
     ]
 
 
+class _Static(StaticFiles):
+    """Files, of which browsers ask each time whether they are still so: a release changes all of them at once."""
+
+    def file_response(self, *arguments: Any, **members: Any) -> Response:
+        """See `StaticFiles.file_response`."""
+        answer = super().file_response(*arguments, **members)
+        answer.headers.update(_CHECKED)
+        return answer
+
+
 async def _style(request: Request) -> Response:
-    return FileResponse(_STYLE, media_type="text/css")
+    return FileResponse(_STYLE, media_type="text/css", headers=_CHECKED)

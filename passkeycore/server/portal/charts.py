@@ -1,10 +1,14 @@
 """Counts per day as charts: what is counted, and where each bar stands in its picture. The template draws them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
+from ...actions import ActionState
 from ...engine.records import EventCount, EventType
+
+Counted: TypeAlias = EventType | ActionState
+"""An event, or an action that came to such an end."""
 
 WIDTH: Final = 720
 HEIGHT: Final = 160
@@ -19,13 +23,13 @@ class Chart(NamedTuple):
 
     Attributes:
         title: What of.
-        good, bad: Which events count as what; without `bad` there is no rate of success.
+        good, bad: What counts as what; without `bad` there is no rate of success.
         words: What both are called.
     """
 
     title: str
-    good: tuple[EventType, ...]
-    bad: tuple[EventType, ...]
+    good: tuple[Counted, ...]
+    bad: tuple[Counted, ...]
     words: tuple[str, str]
 
 
@@ -43,12 +47,22 @@ CHARTS: Final = (
         (EventType.DEVICE_CHALLENGE_REJECTED, EventType.DEVICE_CHALLENGE_FAILED),
         ("Approved", "Rejected or failed"),
     ),
-    Chart("Actions", (EventType.ACTION_TRACKED,), (), ("Tracked", "")),
+    Chart(
+        "Actions",
+        (ActionState.CHALLENGE_SUCCEEDED, ActionState.REVIEW_SUCCEEDED),
+        (ActionState.CHALLENGE_FAILED, ActionState.REVIEW_FAILED),
+        ("Succeeded", "Failed"),
+    ),
+    Chart("Actions begun", (EventType.ACTION_TRACKED,), (), ("Begun", "")),
 )
 """All of them."""
 
-COUNTED: Final = tuple({kind for chart in CHARTS for kind in (*chart.good, *chart.bad)})
+_KINDS: Final = {kind for chart in CHARTS for kind in (*chart.good, *chart.bad)}
+COUNTED: Final = tuple(kind for kind in _KINDS if isinstance(kind, EventType))
 """Every event that one counts."""
+
+ENDS: Final = frozenset(kind for kind in _KINDS if isinstance(kind, ActionState))
+"""Every end of an action that one counts."""
 
 
 class Day(NamedTuple):
@@ -100,15 +114,25 @@ def percent(good: int, bad: int) -> str:
     return f"{min(max(100 * good / both, 0.1), 99.9):.1f} %"
 
 
-def draw(counts: Iterable[EventCount], today: date, days: int) -> tuple[Drawn, ...]:
-    """The charts of the last `days` days, today included."""
-    by_day = {(count.day, count.type): count.count for count in counts}
+def draw(
+    counts: Iterable[EventCount], today: date, days: int, ends: Mapping[tuple[date, Counted], int] | None = None
+) -> tuple[Drawn, ...]:
+    """The charts of the last `days` days, today included.
+
+    Args:
+        counts: Of events.
+        today: The last day.
+        days: How many.
+        ends: How many actions came to which end on each day. None: none did.
+    """
+    by_day: dict[tuple[date, Counted], int] = {(count.day, count.type): count.count for count in counts}
+    by_day |= ends or {}
     wanted = [today - timedelta(days=back) for back in reversed(range(days))]
     return tuple(_drawn(chart, by_day, wanted) for chart in CHARTS)
 
 
-def _drawn(chart: Chart, by_day: dict[tuple[date, EventType], int], days: list[date]) -> Drawn:
-    def counted(day: date, kinds: tuple[EventType, ...]) -> int:
+def _drawn(chart: Chart, by_day: Mapping[tuple[date, Counted], int], days: list[date]) -> Drawn:
+    def counted(day: date, kinds: tuple[Counted, ...]) -> int:
         return sum(by_day.get((day, kind), 0) for kind in kinds)
 
     figures = [(day, counted(day, chart.good), counted(day, chart.bad)) for day in days]

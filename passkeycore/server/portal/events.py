@@ -1,24 +1,36 @@
 """Pages of what has happened: the feed of a tenant's events with its filters, and counts per day."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from starlette.responses import Response
 
+from ...actions import ActionState
 from ...engine.checks import check_user_id
-from ...engine.records import EventFilter, EventType
-from .charts import COUNTED, HEIGHT, WIDTH, draw
+from ...engine.records import Event, EventFilter, EventPage, EventType
+from .charts import COUNTED, ENDS, HEIGHT, WIDTH, Counted, draw
 from .serving import Asked, Row
 
 _PAGE: Final = 50
 _DAYS: Final = {"7": 7, "14": 14, "30": 30, "90": 90}
 _USUAL_DAYS: Final = "14"
 _LONGEST_DATE: Final = 10
+_LOOKS: Final = 40  # pages that one page of a filter by details may be looked for in
+_MANY: Final = 1_000
+_MOST_ENDS: Final = 10_000  # changes of actions that are counted for a chart
 _TYPES: Final = {kind.value: kind for kind in EventType}
+_TYPES_OF_ACTIONS: Final = (EventType.ACTION_TRACKED, EventType.ACTION_UPDATED, EventType.ACTION_CONSUMED)
+_ENDS: Final = {state.value: state for state in ENDS}
+_QUERY: Final = ("type", "user", "action", "state", "from", "until")
 
 
 async def _home(asked: Asked) -> Response:
-    return asked.page("home.html", tab="", tenants=await asked.portal.tenants.all())
+    tenants = asked.portal.tenants
+    found = [await tenants.for_operator(tenant_id) for tenant_id in tenants.tenant_ids]
+    problems = await tenants.problems()
+    return asked.page("home.html", tenants=[tenant.settings for tenant in found if tenant], problems=problems)
 
 
 async def _overview(asked: Asked) -> Response:
@@ -27,10 +39,12 @@ async def _overview(asked: Asked) -> Response:
     today = asked.portal.tenants.now().astimezone(UTC).date()
     since = _begin(today - timedelta(days=days - 1))
     counts = await asked.tenant.passkeys.count_events(EventFilter(types=COUNTED, since=since))
+    ends, is_cut = await _ends(asked, since)
     return asked.page(
         "overview.html",
         tab="overview",
-        charts=draw(counts, today, days),
+        charts=draw(counts, today, days, ends),
+        most_ends=_MOST_ENDS if is_cut else 0,
         days=days,
         choices=tuple(_DAYS.values()),
         width=WIDTH,
@@ -39,7 +53,7 @@ async def _overview(asked: Asked) -> Response:
 
 
 async def _feed(asked: Asked) -> Response:
-    query = {name: asked.query.get(name, "").strip() for name in ("type", "user", "from", "until")}
+    query = {name: asked.query.get(name, "").strip() for name in _QUERY}
     wrong: list[str] = []
     dates: dict[str, date | None] = {}
     for name, label in (("from", "From"), ("until", "Until")):
@@ -50,17 +64,26 @@ async def _feed(asked: Asked) -> Response:
         check_user_id(query["user"])
     since, until = dates["from"], dates["until"]
     kind = _TYPES.get(query["type"])
+    wanted = {name: query[name] for name in ("action", "state") if query[name]}
+    types = _TYPES_OF_ACTIONS if wanted else None
     which = EventFilter(
-        types=None if kind is None else (kind,),
+        types=types if kind is None else (kind,),
         user_id=query["user"] or None,
         since=None if since is None else _begin(since),
         until=None if until is None else _begin(until) + timedelta(days=1),  # that day as well
     )
-    page = await asked.tenant.passkeys.list_events(which, cursor=asked.query.get("cursor") or None, limit=_PAGE)
+    page = await _page_of(asked, which, wanted)
     given = {name: value for name, value in query.items() if value}
     older = None if page.next_cursor is None else asked.link("events", **given, cursor=page.next_cursor)
     return asked.page(
-        "events.html", tab="events", events=page.events, types=sorted(_TYPES), query=query, wrong=wrong, older=older
+        "events.html",
+        tab="events",
+        events=page.events,
+        types=sorted(_TYPES),
+        states=tuple(ActionState),
+        query=query,
+        wrong=wrong,
+        older=older,
     )
 
 
@@ -71,6 +94,43 @@ ROWS: Final = (
     Row("GET", "/tenants/{tenant_id}/events", _feed),
 )
 """The pages."""
+
+
+async def _page_of(asked: Asked, which: EventFilter, wanted: Mapping[str, str]) -> EventPage:
+    """A page of the feed: of events that have these details, where any are wanted.
+
+    Details are in no index, so that only so many events are looked through at a time; the next page goes on from there.
+    """
+    passkeys, cursor = asked.tenant.passkeys, asked.query.get("cursor") or None
+    if not wanted:
+        return await passkeys.list_events(which, cursor=cursor, limit=_PAGE)
+    found: list[Event] = []
+    for _ in range(_LOOKS):
+        page = await passkeys.list_events(which, cursor=cursor, limit=_PAGE)
+        found += [event for event in page.events if wanted.items() <= event.details.items()]
+        cursor = page.next_cursor
+        if cursor is None or len(found) >= _PAGE:
+            break
+    return EventPage(events=tuple(found), next_cursor=cursor)
+
+
+async def _ends(asked: Asked, since: datetime) -> tuple[Counter[tuple[date, Counted]], bool]:
+    """How many actions came to which end on each day, by the newest of their changes, and whether there are more."""
+    which, cursor = EventFilter(types=(EventType.ACTION_UPDATED,), since=since), None
+    counts: Counter[tuple[date, Counted]] = Counter()
+    seen: set[tuple[str | None, str | None, str | None]] = set()
+    for _ in range(_MOST_ENDS // _MANY):
+        page = await asked.tenant.passkeys.list_events(which, cursor=cursor, limit=_MANY)
+        for event in page.events:
+            action = event.user_id, event.details.get("action"), event.details.get("idempotency_key")
+            state = _ENDS.get(event.details.get("state", ""))
+            if state is not None and action not in seen:
+                seen.add(action)  # what is changed once more after its end has not ended twice
+                counts[event.at.astimezone(UTC).date(), state] += 1
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return counts, cursor is not None
 
 
 def _begin(day: date) -> datetime:

@@ -1,12 +1,14 @@
 """The fields of the settings form: each is a key that an operator may change, as a text that people can edit.
 
-What is empty, or as the file says, is no change. A list that the file gives and the operator empties is one.
+What is empty, or as the file says, is no change. A list that the file gives and the operator empties is one, and so is
+a text of the file that the operator switches off, where its key may be without one.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
+from ...config.server_keys import CAN_BE_NONE, leads_out
 from ...errors import ConfigurationError
 from . import rules_text
 
@@ -105,9 +107,30 @@ GROUPS: Final = (
         ),
     ),
     Group(
+        "Clients",
+        (
+            Field(
+                "default_action",
+                "Usual action",
+                "The word under which an action begins whose client names none. By default sign-in.",
+            ),
+            Field(
+                "challenge_unenrolled",
+                "Challenges of users who have nothing",
+                "What servers that moved here from Authsignal are told. There it is ALLOW.",
+                "truth",
+                (("true", "CHALLENGE_REQUIRED"), ("false", "ALLOW")),
+            ),
+        ),
+    ),
+    Group(
         "Webhooks",
         (
-            Field("webhook_url", "Webhook URL", "Where events are sent."),
+            Field(
+                "webhook_url",
+                "Webhook URL",
+                "Where events are sent: https, and a host on the Internet, no local name and no private address.",
+            ),
             Field(
                 "webhook_format",
                 "Format",
@@ -170,7 +193,8 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 
 def texts_of(values: Mapping[str, Any]) -> dict[str, str]:
     """The fields for a tenant's keys, JSON-ready; empty: the key is not given."""
-    texts = {field.key: _KINDS[field.kind].show(values[field.key]) for field in FIELDS if field.key in values}
+    given = {field.key: field.kind for field in FIELDS if values.get(field.key) is not None}
+    texts = {key: _KINDS[kind].show(values[key]) for key, kind in given.items()}
     return {field.key: texts.get(field.key, "") for field in FIELDS} | {RULES: rules_text.rules_text(values)}
 
 
@@ -188,31 +212,44 @@ class Wrong(NamedTuple):
     line: int = 0
 
 
-def changes_of(form: Mapping[str, str], of_file: Mapping[str, Any]) -> tuple[dict[str, Any], list[Wrong]]:
-    """What a form changes of what the file says, JSON-ready, and what is wrong with its rules, which are left out then.
+def changes_of(
+    form: Mapping[str, str], of_file: Mapping[str, Any], none: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Wrong]]:
+    """What a form changes of what the file says, JSON-ready, and what is wrong with it that the portal alone judges.
 
-    Whether the other values go is judged by the configuration.
+    Whether the other values go is judged by the configuration. Rules that are wrong are left out.
 
     Args:
         form: Fields by their keys.
         of_file: The keys of the file.
+        none: Keys that are switched off, whatever the file says.
     """
     given: dict[str, Any] = {}
+    wrong: list[Wrong] = []
     for field in FIELDS:
-        text = form.get(field.key, "").strip()
-        if text:
+        text = form[field.key].strip()
+        if field.key in none and field.key in CAN_BE_NONE:
+            if text:
+                wrong.append(Wrong(field.key, "either a value, or none"))
+            elif field.key in of_file:
+                given[field.key] = None
+        elif text:
             given[field.key] = _KINDS[field.kind].read(text)
         elif isinstance(of_file.get(field.key), list):
             given[field.key] = []
-    wrong: list[Wrong] = []
     try:
-        rules = rules_text.read_rules(form.get(RULES, ""))
+        rules = rules_text.read_rules(form[RULES])
     except ConfigurationError as error:
         wrong.append(wrong_of(error))
     else:
         emptied: dict[str, Any] = {key: {} for key in ("default", "actions") if key in of_file}
         given |= emptied | rules
-    return {key: value for key, value in given.items() if key not in of_file or value != of_file[key]}, wrong
+    changes = {key: value for key, value in given.items() if key not in of_file or value != of_file[key]}
+    webhook_url = changes.get("webhook_url")
+    # Who looks after the portal does not look after the server's network; who writes the file does.
+    if webhook_url is not None and not leads_out(webhook_url):
+        wrong.append(Wrong("webhook_url", "https, and a host on the Internet: no local name, no private address"))
+    return changes, wrong
 
 
 def wrong_of(error: ConfigurationError) -> Wrong:

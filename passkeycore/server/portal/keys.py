@@ -1,20 +1,32 @@
 """The page of a tenant's keys: make one, which is shown once, give it a successor, and revoke it."""
 
 import re
-from typing import Final
+from hashlib import sha256
+from typing import Final, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ...config.server import TenantSettings
 from ...engine.tenancy.records import KeyKind
 from ...errors import Code, DecodeError, LimitReached
-from ..keys import NewKey, create_key, revoke_key, rotate_key
+from ..keys import NewKey, create_key, revoke_key, rotate_key, text_of
 from ..propelauth.commands import COMMANDS
 from .serving import Asked, Row
 
 _KINDS: Final[dict[str, KeyKind]] = {"api": "api", "integration": "integration"}
 _KEY_ID: Final = re.compile("[0-9a-f]{16}")
+_DIGITS: Final = 8  # of a digest: tells keys apart, and helps nobody to guess one
 _DONE: Final = {"revoked": "The key is revoked. It opens nothing any more."}
+
+
+class _FileKey(NamedTuple):
+    """A key of the configuration file: which of its kind, from 1, and how its SHA-256 begins."""
+
+    kind: KeyKind
+    place: int
+    digest: str
+    commands: tuple[str, ...] | None
 
 
 async def _show(asked: Asked) -> Response:
@@ -22,10 +34,10 @@ async def _show(asked: Asked) -> Response:
 
 
 async def _create(asked: Asked) -> Response:
-    kind = _KINDS.get(asked.form.get("kind", ""))
+    kind = _KINDS.get(asked.field("kind"))
     if kind is None:
         return await _page(asked, wrong="Please choose what the key is for.", status=422)
-    name = asked.form.get("name", "").strip()
+    name = asked.field("name").strip()
     chosen = [command for command in asked.several.get("commands", ()) if command in COMMANDS]
     if kind == "integration" and not chosen:
         # An empty list would be a key for nothing, and none at all a key for everything.
@@ -67,7 +79,7 @@ _TWO: Final = "Two keys of this kind and name are in use already. Please revoke 
 
 
 def _key_id(asked: Asked) -> str:
-    key_id = asked.form.get("id", "")
+    key_id = asked.field("id")
     if not _KEY_ID.fullmatch(key_id):
         raise HTTPException(404, "There is no such key.")
     return key_id
@@ -78,17 +90,29 @@ def _made(asked: Asked, made: NewKey, *, is_successor: bool = False) -> Response
     return asked.page("new-key.html", tab="keys", key=made.key, text=made.text, is_successor=is_successor)
 
 
+def _of_file(settings: TenantSettings) -> list[_FileKey]:
+    keys: list[tuple[KeyKind, list[tuple[bytes, tuple[str, ...] | None]]]] = [
+        ("api", [(key, None) for key in settings.api_keys]),
+        ("integration", [(each.key, each.commands) for each in settings.integration_keys]),
+    ]
+    return [
+        _FileKey(kind, place, sha256(key).hexdigest()[:_DIGITS], commands)
+        for kind, listed in keys
+        for place, (key, commands) in enumerate(listed, 1)
+    ]
+
+
 async def _page(asked: Asked, *, wrong: str = "", status: int = 200) -> Response:
     tenant = asked.tenant
     stored = await tenant.repository.list_server_keys(tenant.tenant_id)
-    settings = tenant.settings
+    present = asked.portal.settings.secrets[:1]
     return asked.page(
         "keys.html",
         status=status,
         tab="keys",
-        live=[key for key in reversed(stored) if key.revoked_at is None],
+        live=[(key, text_of(present, key) is None) for key in reversed(stored) if key.revoked_at is None],
         revoked=[key for key in reversed(stored) if key.revoked_at is not None],
-        of_file=len(settings.api_keys) + len(settings.integration_keys),
+        of_file=_of_file(tenant.settings),
         commands=tuple(COMMANDS),
         form={"kind": asked.form.get("kind", "api"), "name": asked.form.get("name", "")},
         chosen=asked.several.get("commands", ()),

@@ -6,6 +6,7 @@ ours (Origin), from a session that is good, and with that session's own CSRF tok
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from hmac import compare_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
@@ -19,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ...config.server import Limits
+from ...engine.context import EngineContext
 from ...engine.passkeys.service import AsyncPasskeyService
 from ...errors import ConfigurationError, PasskeyError, TokenError
 from ...relying_party import RelyingParty
@@ -26,24 +28,34 @@ from ...webauthn.encoding import encode_base64url
 from ..http import client_address, json_answer, note_tenant, read_body
 from ..limits import RateLimits
 from ..tenants import Tenant
-from .sessions import REALM, Session, is_ended, renewed, seal_session, stamp_of, unseal_session
+from .auditing import of_operator
+from .sessions import REALM, Session, is_ended, operator_of, renewed, seal_session, stamp_of, unseal_session
 
 if TYPE_CHECKING:
     from ...config.server import ServerSettings
     from ..live import LiveTenants
 
 PATH: Final = "/portal"
-OPERATOR: Final = "operator"
-"""The only user of the realm of operators: whoever has the secret can register passkeys for it."""
-
 _HERE: Final = Path(__file__).parent
 _MOST_FIELDS: Final = 200  # of a form
 _MOST_PASSKEYS: Final = 10
-_ATTEMPTS: Final = Limits(per_address="10/minute")
+_SECRETS: Final = Limits(per_address="10/minute")
+_PASSKEYS: Final = Limits(per_address="20/minute")  # another number, or Redis would count both together
+
+
+def _day(at: date) -> str:
+    return f"{_day_of_year(at)} {at.year}"
+
+
+def _day_of_year(at: date) -> str:
+    return f"{at.day} {at:%b}"  # not "%-d", which not every C library knows
+
+
 _ENVIRONMENT: Final = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 _ENVIRONMENT.filters["base64url"] = encode_base64url
+_ENVIRONMENT.filters |= {"day": _day, "day_of_year": _day_of_year}
 _TYPES: Final = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
 
 
@@ -54,8 +66,10 @@ class Portal:
         tenants: What is looked after.
         settings: Of the server.
         secret: Opens it.
+        operator: Whose passkeys open it, in the realm of operators; see `sessions.operator_of`.
         operators: Passkeys of the operator; None: where the server is reached, browsers know no passkeys.
-        attempts: How often somebody may try to sign in.
+        context: Makes events of the realm of operators, and stores them.
+        wrong_secrets, wrong_passkeys: How often an address may fail to sign in. What succeeds does not count.
     """
 
     def __init__(self, tenants: "LiveTenants", settings: "ServerSettings", secret: bytes) -> None:
@@ -64,11 +78,17 @@ class Portal:
         self.settings = settings
         self.secret = secret
         self.stamp = stamp_of(secret)
+        self.operator = operator_of(secret)
         parts = urlsplit(settings.base_url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.path = parts.path + PATH
         self.is_secure = parts.scheme == "https"
-        self.attempts = RateLimits(_ATTEMPTS, tenants.storage.redis)
+        redis, limits_secret = tenants.storage.redis, settings.secrets[0]
+        self.wrong_secrets = RateLimits(_SECRETS, redis, secret=limits_secret)
+        self.wrong_passkeys = RateLimits(_PASSKEYS, redis, secret=limits_secret)
+        self.context = EngineContext(
+            events=tenants.storage.repository, emit=None, realm=REALM, now=tenants.now, random=secrets.token_bytes
+        )
         self.operators = self._operators(parts.hostname or "")
 
     def _operators(self, host: str) -> AsyncPasskeyService | None:
@@ -122,7 +142,7 @@ class Portal:
         if await is_ended(self.tenants.storage.repository, session):
             return None
         if session.credential_id is not None:
-            passkeys = () if self.operators is None else await self.operators.list_passkeys(OPERATOR)
+            passkeys = () if self.operators is None else await self.operators.list_passkeys(self.operator)
             if session.credential_id not in {passkey.credential_id for passkey in passkeys}:
                 return None
         return session
@@ -161,6 +181,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """What the address says."""
         return self.request.query_params
 
+    def field(self, name: str) -> str:
+        """What a form has in a field that every form of its page has.
+
+        Raises:
+            HTTPException: 400: it has no such field, so it does not come from that page as it is now.
+        """
+        text = self.form.get(name)
+        if text is None:
+            raise HTTPException(400, "The form is incomplete. Nothing was changed. Please load the page again.")
+        return text
+
     @property
     def address(self) -> str:
         """Where the request comes from."""
@@ -181,13 +212,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Where the tenant's pages are, below the server's own path."""
         return f"{PATH}/tenants/{self.tenant.tenant_id}"
 
-    def page(self, template: str, *, status: int = 200, **members: Any) -> Response:
-        """A page of the portal's."""
+    def page(self, template: str, *, status: int = 200, tab: str = "", **members: Any) -> Response:
+        """A page of the portal's, under the tab that it belongs to; empty: it has none."""
         tenant = self.found
         return written(
             self.portal.path,
             template,
             status=status,
+            tab=tab,
             session=self.session,
             tenant=None if tenant is None else tenant.settings,
             tenant_ids=() if self.session is None else self.portal.tenants.tenant_ids,
@@ -282,7 +314,7 @@ async def _answer(portal: Portal, row: Row, request: Request) -> Response:
         if not changes:
             return _sent_to(f"{portal.path}/sign-in")
         raise HTTPException(401, "Your session has ended. Nothing was changed. Please sign in again.")
-    asked = Asked(portal=portal, request=request, session=session, found=await _tenant(portal, request))
+    asked = Asked(portal=portal, request=request, session=session, found=await _tenant(portal, request, session))
     if changes:
         asked = await _read(asked, row)
     answer = await row.handler(asked)
@@ -292,15 +324,15 @@ async def _answer(portal: Portal, row: Row, request: Request) -> Response:
     return answer
 
 
-async def _tenant(portal: Portal, request: Request) -> Tenant | None:
+async def _tenant(portal: Portal, request: Request, session: Session | None) -> Tenant | None:
     tenant_id = request.path_params.get("tenant_id")
     if tenant_id is None:
         return None
-    tenant = await portal.tenants.by_id(tenant_id)
+    tenant = await portal.tenants.for_operator(tenant_id)
     if tenant is None:
         raise HTTPException(404, "There is no such tenant.")
     note_tenant(request, tenant.tenant_id)
-    return tenant
+    return tenant if session is None else of_operator(tenant, session)
 
 
 async def _read(asked: Asked, row: Row) -> Asked:

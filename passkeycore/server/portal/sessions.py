@@ -1,7 +1,8 @@
 """Sessions of the operator: sealed into a cookie that each process of the server reads, and ended before their time.
 
 A session is good until it was not used for a while, and for a working day at most. It is bound to what it was opened
-with: another operator secret in the file ends all, a passkey that is removed ends those that it opened. Signing out
+with: another operator secret in the file ends all, and is another operator, who has no passkeys yet; a passkey that is
+removed ends those that it opened. Signing out
 notes the session's digest where all processes look, until it would have ended by itself; so a copy of the cookie is
 good for nothing after that.
 """
@@ -29,6 +30,7 @@ _RENEWED_S: Final = 60  # a cookie for every click would be one too many
 _PURPOSE: Final = "passkeycore/portal-session"
 _ATTEMPTS: Final = 10
 _ID_BYTES: Final = 32
+_SHOWN_DIGITS: Final = 16
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,12 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def csrf(self) -> str:
         """What forms of this session bring along, 43 characters of base64url; no other page can know it."""
         return encode_base64url(hmac.digest(self.id.encode(), b"passkeycore portal csrf", "sha256"))
+
+    @property
+    def audit(self) -> dict[str, str]:
+        """What events say of whoever does something in it: 16 digits of `digest`, and its passkey if one opened it."""
+        passkey = {} if self.credential_id is None else {"passkey": encode_base64url(self.credential_id)}
+        return {"by": "operator", "session": self.digest[:_SHOWN_DIGITS], **passkey}
 
     @property
     def digest(self) -> str:
@@ -100,6 +108,14 @@ def renewed(session: Session, now: datetime) -> Session | None:
 def stamp_of(operator_secret: bytes) -> str:
     """What changes with the operator secret and does not tell it."""
     return hmac.digest(operator_secret, b"passkeycore portal stamp", "sha256").hex()
+
+
+def operator_of(operator_secret: bytes) -> str:
+    """The only user of the realm of operators, whose passkeys open the portal: another secret has another.
+
+    So whoever has got in by the old secret cannot come back by a passkey that they have left behind.
+    """
+    return "operator-" + hmac.digest(operator_secret, b"passkeycore portal operator", "sha256").hex()
 
 
 async def is_ended(repository: AsyncTenancyRepository, session: Session) -> bool:

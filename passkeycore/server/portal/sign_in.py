@@ -1,6 +1,8 @@
 """How the operator gets in and out: by the operator secret, or by a passkey that was registered once signed in.
 
-Every attempt is in the log, those that were good among the events of the operators' realm as well.
+Every attempt is in the log, and those that were judged are events of the operators' realm as well, as is every passkey
+that is added or removed there. Who adds one shows the operator secret again: a browser that was left alone must not be
+worth more than what is left of its session.
 """
 
 import logging
@@ -11,6 +13,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -19,14 +22,23 @@ from ...engine.records import EventFilter, EventType
 from ...errors import CeremonyError, PasskeyError, VerificationError
 from ...webauthn.encoding import decode_base64url
 from ..http import json_answer, request_id
-from .serving import OPERATOR, Asked, Row
-from .sessions import end_session, new_session
+from .auditing import passkeys_of_operator
+from .serving import Asked, Row
+from .sessions import REALM, Session, end_session, new_session
 
 _LOGGER: Final = logging.getLogger("passkeycore.server.portal")
 _BINDING: Final = re.compile("[0-9a-f]{64}")
 _BINDING_S: Final = 600
 _WRONG: Final = "This is not the operator secret."
-_SHOWN: Final = 10  # sign-ins
+_SHOWN: Final = 20  # events
+_SHOWN_TYPES: Final[dict[EventType, tuple[str, bool]]] = {
+    EventType.AUTHENTICATION_SUCCEEDED: ("signed in", True),
+    EventType.AUTHENTICATION_FAILED: ("refused", False),
+    EventType.PASSKEY_REGISTERED: ("passkey added", True),
+    EventType.REGISTRATION_FAILED: ("passkey not added", False),
+    EventType.PASSKEY_REMOVED: ("passkey removed", True),
+}
+"""What the page of access shows, in words, and whether it went well."""
 _SHOWN_FOR: Final = timedelta(days=30)
 
 
@@ -37,30 +49,26 @@ async def _show(asked: Asked) -> Response:
 
 
 async def _by_secret(asked: Asked) -> Response:
-    await _admit(asked)
-    # Digests, as a comparison of texts of different lengths tells the length.
-    shown, wanted = sha256(asked.form.get("secret", "").encode()).digest(), sha256(asked.portal.secret).digest()
-    if not compare_digest(shown, wanted):
-        _log(asked, "secret", "refused")
+    if not await _knows_secret(asked, asked.field("secret")):
         return _form(asked, status=403, wrong=_WRONG)
-    context = None if asked.portal.operators is None else asked.portal.operators.context
-    if context is not None:
-        await context.record(context.event(EventType.AUTHENTICATION_SUCCEEDED, user_id=OPERATOR, purpose="secret"))
+    await _record(asked, EventType.AUTHENTICATION_SUCCEEDED)
     return _signed_in(asked, asked.to("/"), None)
 
 
 async def _start(asked: Asked) -> Response:
-    await _admit(asked)
+    await asked.portal.wrong_passkeys.check_address(asked.address, count=False)
     binding = secrets.token_hex(32)
     # Discoverable, so that nothing is told of which passkeys the operator has.
-    started = await _operators(asked).start_authentication(user_id=OPERATOR, discoverable=True, binding=binding)
+    started = await _operators(asked).start_authentication(
+        user_id=asked.portal.operator, discoverable=True, binding=binding
+    )
     answer = json_answer(started.to_dict())
     asked.portal.set_cookie(answer, "portal-sign-in", binding, max_age_s=_BINDING_S)
     return answer
 
 
 async def _finish(asked: Asked) -> Response:
-    await _admit(asked)
+    await asked.portal.wrong_passkeys.check_address(asked.address, count=False)
     binding = asked.request.cookies.get(asked.portal.cookie("portal-sign-in"), "")
     if not _BINDING.fullmatch(binding):
         raise HTTPException(403, "That took too long. Please try again.")
@@ -68,9 +76,12 @@ async def _finish(asked: Asked) -> Response:
         done = await _operators(asked).finish_authentication(asked.body, binding=binding)
     except PasskeyError as error:
         _log(asked, "passkey", f"refused ({error.code.value})")
+        await asked.portal.wrong_passkeys.check_address(asked.address, count=True)
         if isinstance(error, (VerificationError, CeremonyError)):
             raise HTTPException(403, "This passkey does not open the portal. Please try again.") from None
         raise
+    if done.user_id != asked.portal.operator:  # the ceremony was begun for this one; what is said twice holds once
+        raise HTTPException(403, "This passkey does not open the portal. Please try again.")
     answer = json_answer({"next": asked.link("/")})
     asked.portal.set_cookie(answer, "portal-sign-in", "")
     return _signed_in(asked, answer, done.passkey.credential_id)
@@ -85,38 +96,41 @@ async def _sign_out(asked: Asked) -> Response:
 
 
 async def _access(asked: Asked) -> Response:
-    operators = asked.portal.operators
-    if operators is None:
-        return asked.page("access.html", tab="access", passkeys=(), can_add=False, sign_ins=(), done="")
-    since = asked.portal.tenants.now() - _SHOWN_FOR
-    types = (EventType.AUTHENTICATION_SUCCEEDED, EventType.AUTHENTICATION_FAILED)
-    seen = await operators.list_events(EventFilter(types=types, since=since), limit=_SHOWN)
+    portal = asked.portal
+    which = EventFilter(types=tuple(_SHOWN_TYPES), since=portal.tenants.now() - _SHOWN_FOR)
+    seen = await portal.tenants.storage.repository.list_events(REALM, which, None, _SHOWN)
     return asked.page(
         "access.html",
         tab="access",
-        passkeys=await operators.list_passkeys(OPERATOR),
-        can_add=True,
-        sign_ins=seen.events,
+        passkeys=() if portal.operators is None else await portal.operators.list_passkeys(portal.operator),
+        can_add=portal.operators is not None,
+        events=[(event, _SHOWN_TYPES[event.type]) for event in seen.events],
         done=asked.query.get("done", ""),
     )
 
 
 async def _start_adding(asked: Asked) -> Response:
-    started = await _operators(asked).start_registration(
-        user_id=OPERATOR, user_name="Operator", binding=_own_binding(asked)
+    operators = _operators(asked)
+    if not await _knows_secret(asked, _secret_in(asked.body)):
+        raise HTTPException(403, _WRONG)
+    started = await operators.start_registration(
+        user_id=asked.portal.operator, user_name="Operator", binding=_session(asked).id
     )
     return json_answer(started.to_dict())
 
 
 async def _finish_adding(asked: Asked) -> Response:
-    operators = _operators(asked)
-    await operators.finish_registration(asked.body, user_id=OPERATOR, binding=_own_binding(asked))
+    operators, session = _operators(asked), _session(asked)
+    await passkeys_of_operator(operators, session).finish_registration(
+        asked.body, user_id=asked.portal.operator, binding=session.id
+    )
     _log(asked, "passkey", "registered")
     return json_answer({"next": asked.link("/access", done="added")})
 
 
 async def _remove(asked: Asked) -> Response:
-    await _operators(asked).remove_passkey(OPERATOR, decode_base64url(asked.form.get("id", ""), "id"))
+    operators = passkeys_of_operator(_operators(asked), _session(asked))
+    await operators.remove_passkey(asked.portal.operator, decode_base64url(asked.field("id"), "id"))
     _log(asked, "passkey", "removed")
     return asked.to("/access", done="removed")
 
@@ -141,9 +155,54 @@ def _form(asked: Asked, *, status: int = 200, wrong: str = "") -> Response:
     return asked.page("sign-in.html", status=status, wrong=wrong, has_passkeys=has_passkeys, done=done)
 
 
-async def _admit(asked: Asked) -> None:
-    """Counts an attempt. Before anything is compared."""
-    await asked.portal.attempts.check_address(asked.address, count=True)
+async def _knows_secret(asked: Asked, shown: str) -> bool:
+    """Whether this is the operator secret. What is not, is counted, logged and an event.
+
+    Raises:
+        HTTPException: 429: too many were not, from this address.
+    """
+    portal = asked.portal
+    await portal.wrong_secrets.check_address(asked.address, count=False)
+    # Digests, as a comparison of texts of different lengths tells the length.
+    digest, wanted = sha256(shown.encode("utf-8", "surrogatepass")).digest(), sha256(portal.secret).digest()
+    if compare_digest(digest, wanted):
+        return True
+    _log(asked, "secret", "refused")
+    await portal.wrong_secrets.check_address(asked.address, count=True)
+    await _record(asked, EventType.AUTHENTICATION_FAILED)
+    return False
+
+
+def _secret_in(body: bytes) -> str:
+    """What a script shows as the secret.
+
+    Raises:
+        HTTPException: 400: nothing.
+    """
+    try:
+        return msgspec.json.decode(body, type=_Shown).secret
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise HTTPException(400, "The operator secret is needed.") from None
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    secret: str
+
+
+async def _record(asked: Asked, kind: EventType) -> None:
+    context = asked.portal.context
+    audit = {} if asked.session is None else asked.session.audit
+    await context.record(
+        context.event(
+            kind,
+            user_id=asked.portal.operator,
+            credential_id=None,
+            code=None,
+            purpose="secret",
+            address=asked.address or None,
+            **audit,
+        )
+    )
 
 
 def _signed_in(asked: Asked, answer: Response, credential_id: bytes | None) -> Response:
@@ -159,10 +218,10 @@ def _operators(asked: Asked) -> AsyncPasskeyService:
     return asked.portal.operators
 
 
-def _own_binding(asked: Asked) -> str:
+def _session(asked: Asked) -> Session:
     if asked.session is None:
         raise HTTPException(401, "Your session has ended. Please sign in again.")
-    return asked.session.id
+    return asked.session
 
 
 def _log(asked: Asked, how: str, what: str) -> None:

@@ -55,18 +55,18 @@ async def _show(asked: Asked) -> Response:
 
 
 async def _remove(asked: Asked) -> Response:
-    await asked.tenant.devices.remove_authenticator(asked.form.get("user", ""), asked.form.get("id", ""))
-    return asked.to("user", id=asked.form["user"], done="removed")
+    await asked.tenant.devices.remove_authenticator(asked.field("user"), asked.field("id"))
+    return asked.to("user", id=asked.field("user"), done="removed")
 
 
 async def _disable(asked: Asked) -> Response:
-    await asked.tenant.passkeys.disable_user(asked.form.get("user", ""))
-    return asked.to("user", id=asked.form["user"], done="disabled")
+    await asked.tenant.passkeys.disable_user(asked.field("user"))
+    return asked.to("user", id=asked.field("user"), done="disabled")
 
 
 async def _enable(asked: Asked) -> Response:
-    await asked.tenant.passkeys.enable_user(asked.form.get("user", ""))
-    return asked.to("user", id=asked.form["user"], done="enabled")
+    await asked.tenant.passkeys.enable_user(asked.field("user"))
+    return asked.to("user", id=asked.field("user"), done="enabled")
 
 
 ROWS: Final = (

@@ -28,9 +28,9 @@ in the event loop of the test, it gives an asynchronous context manager:
             return opened()
 
 Where your repository can join a transaction of the caller's, `RollbackContract` has rules for that, too, and
-`SpentRollbackContract`, `DeviceRollbackContract`, `ActionRollbackContract` and `OutboxRollbackContract` have more of
-them, for a repository that keeps such; `DeviceEventRollbackContract` and `ActionEventRollbackContract` where it keeps
-events, too.
+`SpentRollbackContract`, `DeviceRollbackContract`, `ActionRollbackContract`, `OutboxRollbackContract` and
+`TenancyRollbackContract` have more of them, for a repository that keeps such; `DeviceEventRollbackContract`,
+`ActionEventRollbackContract` and `TenancyEventRollbackContract` where it keeps events, too.
 
 Each method states one rule in its docstring, and raises `ContractError` where it does not hold. Callers who compete are
 threads or tasks: the repository needs room for 16 at a time. Every rule uses realms and ids of its own, so that tables
@@ -55,7 +55,12 @@ from passkeycore.testing.contract.rollbacks import (
     RollbackContract,
     SpentRollbackContract,
 )
-from passkeycore.testing.contract.tenancy import TenancyContract, TenancyEventContract
+from passkeycore.testing.contract.tenancy import (
+    TenancyContract,
+    TenancyEventContract,
+    TenancyEventRollbackContract,
+    TenancyRollbackContract,
+)
 
 __all__ = [
     "ActionContract",
@@ -77,4 +82,6 @@ __all__ = [
     "SpentRollbackContract",
     "TenancyContract",
     "TenancyEventContract",
+    "TenancyEventRollbackContract",
+    "TenancyRollbackContract",
 ]

@@ -12,7 +12,8 @@ from passkeycore.engine.records import Event, EventFilter, EventPage, EventType
 from passkeycore.engine.repository import AsyncEventRepository, AsyncPasskeyRepository
 from passkeycore.engine.tenancy.records import Overrides, Profile, ProfileFilter, ProfilePage, ServerKey, UserPage
 from passkeycore.engine.tenancy.repository import AsyncTenancyRepository
-from passkeycore.testing.contract.harness import Together, demand, expect, expect_one, race, rule
+from passkeycore.testing.contract.harness import Together, Undone, demand, expect, expect_one, race, rollback, rule
+from passkeycore.testing.contract.rollbacks import RollbackContract
 from passkeycore.testing.contract.samples import CALLERS, NOW, ROUNDS, TEXT, event, realm, user
 from passkeycore.testing.contract.users import LOOK_ALIKES
 
@@ -345,3 +346,59 @@ class TenancyEventContract:
                 stored = [noted, *stored] if answer else stored
                 page = await repository.list_events(of, EventFilter(), None, 100)
                 expect(page, EventPage(events=tuple(stored)), f"the events after change {number}")
+
+
+class TenancyRollbackContract(RollbackContract):
+    """`RollbackContract` for a repository that is a `TenancyRepository`, too."""
+
+    @rollback
+    async def test_a_rollback_undoes_every_change_of_a_tenant(
+        self, repository: AsyncTenancyRepository, undone: Undone[AsyncTenancyRepository]
+    ) -> None:
+        """Within the transaction changes answer as ever; after the rollback keys, settings, profiles are as before."""
+        kept, told = server_key(realm()), full_profile(realm())
+        of, user_id = told.realm, told.user_id
+        new, stranger = server_key(kept.realm), profile(of)
+        first, other = overrides(kept.realm), realm()
+        await repository.add_server_key(kept, None)
+        await repository.replace_overrides(first, None)
+        await repository.save_profile(told)
+        async with undone() as joined:
+            revoked, changed = later(kept, revoked_at=NOW), later(profile(of, user_id=user_id))
+            expect(await joined.add_server_key(new, None), True)
+            expect(await joined.add_server_key(new, None), False, "the answer to the same key again")
+            expect(await joined.replace_server_key(revoked, None), True)
+            expect(await joined.replace_server_key(revoked, None), False, "the answer to the same change again")
+            expect(await joined.find_server_key(kept.key_id), revoked, "the key within the transaction")
+            expect(await joined.replace_overrides(overrides(kept.realm, 2), None), True)
+            expect(await joined.replace_overrides(overrides(kept.realm, 2), None), False, "the answer the second time")
+            expect(await joined.replace_overrides(overrides(other), None), True)
+            expect(await joined.save_profile(changed), True)
+            expect(await joined.save_profile(stranger), True)
+            expect(await joined.find_profile(of, user_id), changed, "the profile within the transaction")
+            expect(await joined.remove_profile(of, user_id), True)
+        expect(await repository.list_server_keys(kept.realm), (kept,), "the keys after the rollback")
+        expect(await repository.find_server_key(new.key_id), None, "the key rolled back")
+        expect(await repository.find_overrides(kept.realm), first, "the settings after the rollback")
+        expect(await repository.find_overrides(other), None, "the settings rolled back")
+        expect(await repository.find_profile(of, user_id), told, "the profile after the rollback")
+        expect(await repository.find_profile(of, stranger.user_id), None, "the profile rolled back")
+
+
+class TenancyEventRollbackContract(TenancyRollbackContract):
+    """`TenancyRollbackContract` for a repository that is an `EventRepository`, too."""
+
+    @rollback
+    async def test_the_events_of_a_tenant_go_with_its_changes(
+        self, repository: AsyncRecordedTenants, undone: Undone[AsyncRecordedTenants]
+    ) -> None:
+        """The events of changes that are rolled back are not there; those of other changes are."""
+        key = server_key(realm())
+        kinds = (EventType.SERVER_KEY_CREATED, EventType.SERVER_KEY_REVOKED, EventType.SETTINGS_CHANGED)
+        made, revoked, changed = (event(key.realm, kind) for kind in kinds)
+        expect(await repository.add_server_key(key, made), True)
+        async with undone() as joined:
+            expect(await joined.replace_server_key(later(key, revoked_at=NOW), revoked), True)
+            expect(await joined.replace_overrides(overrides(key.realm), changed), True)
+        page = await repository.list_events(key.realm, EventFilter(), None, 9)
+        expect(page, EventPage(events=(made,)), "the events")

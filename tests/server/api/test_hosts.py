@@ -1,10 +1,13 @@
-"""One whole life of a user in Chromium, within FastAPI, Django and Flask, each of which has mounted `PasskeyApp`."""
+"""One whole life of a user in Chromium, within FastAPI, Django and Flask, each of which has mounted `PasskeyApp`.
+
+The code that mounts it, and the page's script, are the README's own.
+"""
 
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +18,8 @@ from tests.browser.chromium import PLATFORM, Chromium, UnavailableError, launch
 from tests.browser.sites import serve
 from tests.server.kit import free_port
 from tests.server.npm import missing
+
+from .hosts import SECTIONS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -36,12 +41,19 @@ def chromium() -> Iterator[Chromium]:
         yield browser
 
 
-@pytest.fixture(scope="module", params=["fastapi_host", "django_host", "flask_host"])
+@pytest.fixture(scope="module", params=SECTIONS)
 def origin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a host serves."""
-    place = tmp_path_factory.mktemp("host")
+    with serving(request.param, tmp_path_factory.mktemp("host")) as url:
+        yield url
+
+
+@contextmanager
+def serving(framework: str, place: Path) -> Generator[str]:
+    """Where the host of this framework serves, in a process of its own."""
     port, log = free_port(), place / "log"
-    command = [sys.executable, "-m", f"tests.server.api.hosts.{request.param}", str(port), str(place)]
+    module = f"tests.server.api.hosts.{framework.lower()}_host"
+    command = [sys.executable, "-m", module, str(port), str(place)]
     with log.open("wb") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process:
         try:
             url = f"http://localhost:{port}"
@@ -82,6 +94,10 @@ class Visitor:
         assert status == 200, members
         return members
 
+    def by_script(self, function: str, *arguments: Any) -> Any:
+        """What a function of the README's script answers."""
+        return self._page.evaluate(f"arguments => {function}(...arguments)", list(arguments))
+
     def who(self) -> str | None:
         """Whose session it is, as the host sees it."""
         user: str | None = self.good("get", "/who")["user"]
@@ -98,14 +114,14 @@ def test_a_whole_life_within_a_host(chromium: Chromium, origin: str) -> None:
 
         # Signed in by whatever the host has, a passkey is added.
         ada.good("post", "/enter", {"name": "ada"})
-        made = ada.good("create", "/me/passkeys/register/start", "/me/passkeys/register/finish", {"user_name": "Ada"})
+        made = ada.by_script("addPasskey", "Ada")
         listed = ada.good("get", "/passkeys/me/passkeys")
         assert [each["credential_id"] for each in listed["passkeys"]] == [made["passkey"]["credential_id"]]
 
         # From now on it signs in by itself.
         ada.good("post", "/leave", {})
         assert ada.who() is None
-        ada.good("prove", "/sign-in/passkey/start", "/sign-in/passkey/finish", {}, {})
+        ada.by_script("signIn")
         assert ada.who() == "ada"
         assert ada.good("begin")["signed_in"] is True
 
@@ -145,3 +161,26 @@ def test_a_page_of_another_origin_does_nothing_in_a_host(chromium: Chromium, ori
             "/passkeys/sign-in/passkey/start", json={}, headers={"X-CSRF-Token": csrf, "Origin": origin}
         )
         assert answer.status_code == 200
+
+
+def test_a_host_has_the_files_for_its_apps(origin: str) -> None:
+    """At its root, as what asks for them never looks elsewhere."""
+    answer = httpx.get(f"{origin}/.well-known/assetlinks.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert {each["target"]["package_name"] for each in answer.json()} == {"com.example.shop"}
+    assert httpx.get(f"{origin}/.well-known/apple-app-site-association").status_code == 404  # there are no such apps
+
+
+def test_a_closed_account_does_not_sign_in_to_django(chromium: Chromium, tmp_path: Path) -> None:
+    """What Django says of a user counts, whatever passkey they have."""
+    with serving("Django", tmp_path) as origin, chromium.tab(origin) as tab:
+        tab.plug(PLATFORM)
+        ada = Visitor(tab._frame.page)
+        ada.good("begin")
+        ada.good("post", "/enter", {"name": "ada"})
+        ada.by_script("addPasskey", "Ada")
+        ada.good("post", "/close", {})
+        assert ada.run("get", "/passkeys/me/passkeys")[0] == 401
+        status, _ = ada.run("prove", "/sign-in/passkey/start", "/sign-in/passkey/finish", {}, {})
+        assert status == 403
+        assert ada.who() is None

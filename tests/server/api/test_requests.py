@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from passkeycore.config.server import Limits
 from passkeycore.errors import ConfigurationError
@@ -125,6 +126,46 @@ def test_a_host_that_refuses_says_so_in_its_own_words(api: Api) -> None:
 
     answer = api.host_browser("ada", current_user=refusing).get("/me/passkeys")
     assert refused(answer, "forbidden", 403)["message"] == "Your account is closed."
+
+
+@pytest.mark.parametrize("answer", [42, b"ada", {"id": "ada"}, ["ada"], True, 0, b""], ids=repr)
+def test_a_host_that_names_nobody_known_is_told_so(api: Api, answer: Any) -> None:
+    """Who is signed in is a text or nobody: anything else is the host's to mend, and lets nobody in."""
+    browser = api.host_browser("ada", current_user=lambda request: answer)
+    told = browser.get("/me/passkeys")
+    assert (told.status_code, told.json()["error"]["code"]) == (500, "configuration_invalid")
+    assert "current_user" not in told.text
+    tenant = api.kit.tenant()
+    routes = mounted_routes(tenant.passkeys, current_user=lambda request: answer)
+    (route,) = (route for route in routes if isinstance(route, Route) and route.path == "/me/passkeys")
+    headers = [(b"origin", b"https://shop.example.com")]
+    with pytest.raises(ConfigurationError, match="current_user"):
+        api.kit.run(route.endpoint(Request({"type": "http", "method": "GET", "headers": headers})))
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "forbidden"), (401, "unauthorized"), (503, "server_error")])
+def test_a_host_that_refuses_in_another_form_is_told_in_ours(api: Api, status: int, code: str) -> None:
+    """Frameworks let the detail of an error be anything: what is no sentence is not passed on."""
+
+    def refusing(request: Request) -> str:
+        raise HTTPException(status, {"secret": "of the host"})  # type: ignore[arg-type]
+
+    answer = api.host_browser("ada", current_user=refusing).get("/me/passkeys")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert isinstance(error["message"], str)
+    assert "secret" not in answer.text
+
+
+def test_a_host_that_reads_the_body_leaves_it_to_be_read(api: Api) -> None:
+    """It must not, but some do; whole it is still there."""
+
+    async def reading(request: Request) -> str:
+        await request.body()
+        return "ada"
+
+    browser = api.host_browser("ada", current_user=reading)
+    assert good(browser.send("/me/passkeys/register/start", {"user_name": "Ada"}))["options"]
 
 
 def test_a_host_that_has_left_something_out_serves_no_route_that_needs_it(api: Api) -> None:

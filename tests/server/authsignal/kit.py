@@ -28,9 +28,9 @@ SPELLINGS: Final[Mapping[Platform, Callable[[str], str]]] = {
 class Api:
     """Both tenants behind the dialect. Answers that are no success fail the test, unless it expects them."""
 
-    def __init__(self, kit: TenantKit, hooks: Hooks | None = None, *, default_action: str = "sign-in") -> None:
+    def __init__(self, kit: TenantKit, hooks: Hooks | None = None) -> None:
         self.kit = kit
-        served = routes(kit.tenants, kit.settings, hooks=hooks, default_action=default_action)
+        served = routes(kit.tenants, kit.settings, hooks=hooks)
         self.app = Cors(Starlette(routes=served), kit.tenants.origins_of, ["/v1/client"])
         self.http: Client = kit.client(self.app)
 

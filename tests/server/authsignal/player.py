@@ -45,7 +45,7 @@ _BINARY: Final = ("attestationObject", "authenticatorData", "clientDataJSON", "s
 
 
 def apps(name: Name) -> list[Json]:
-    """The apps in a data file. One that wraps another SDK makes that one's requests, with headers of its own."""
+    """The apps in a data file. One that wraps another SDK makes that one's requests, but for what it says itself."""
     listed: list[Json] = []
     for data in json.loads((Path(__file__).parent / "native" / f"{name}.json").read_text())["apps"]:
         base = apps(data["requests_of"])[0] if "requests_of" in data else {}

@@ -21,6 +21,10 @@ def look_up(api: Api, kind: str, device: SoftwareDevice, platform: Platform = "a
     return api.client("GET", f"{OWN}/{kind}?publicKey={key_in_query(device, platform)}", platform=platform)
 
 
+def methods(api: Api) -> list[str]:
+    return sorted(each["verificationMethod"] for each in api.server("GET", "/users/ada/authenticators"))
+
+
 def removal(api: Api, device: SoftwareDevice, **clock: float) -> Json:
     bucket = device.sign_bucket(api.kit.clock() + timedelta(**clock))
     return {"publicKey": key_of(device), "signature": base64.b64encode(bucket).decode()}
@@ -89,10 +93,39 @@ class TestKeys:
         refused(enrol("second", api.track()["token"]), "token_invalid", 403)
         assert enrol("second", api.token()).status_code == 200
 
-    def test_a_first_legacy_device_is_one_device(self, api: Api) -> None:
+    def test_a_first_legacy_device_is_enrolled_for_both_that_it_does(self, api: Api) -> None:
         body = {"publicKey": key_of(SoftwareDevice("old")), "deviceName": "Old", "devicePlatform": "ios"}
         api.post(f"{OWN}/device", body, token=api.track()["token"])
-        assert [each["verificationMethod"] for each in api.server("GET", "/users/ada/authenticators")] == ["IN_APP"]
+        assert methods(api) == ["IN_APP", "QR_CODE"]
+
+    def test_a_legacy_device_is_enrolled_for_both_or_for_none(self, api: Api) -> None:
+        """A user may have ten devices: the eleventh half does not fit, and nothing is left of the tenth."""
+        for number in range(9):
+            api.new_device(seed=f"phone {number}")
+        body = {"publicKey": key_of(SoftwareDevice("old")), "deviceName": "Old", "devicePlatform": "ios"}
+        refused(api.client("POST", f"{OWN}/device", body, token=api.token()), "invalid_request")
+        assert methods(api) == ["PUSH"] * 9
+
+    def test_nothing_of_a_legacy_device_is_left_whichever_half_was_there(self, api: Api) -> None:
+        device = api.new_device(kind="qr-code")
+        api.post(f"{OWN}/device/remove", removal(api, device))
+        assert methods(api) == []
+        refused(api.client("POST", f"{OWN}/device/remove", removal(api, device)), "invalid_credential", 404)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_same_key_with_the_same_token_is_enrolled_already(self, api: Api, kind: str) -> None:
+        token = api.track()["token"]
+        body = {"publicKey": key_of(SoftwareDevice("phone")), "deviceName": "Phone", "devicePlatform": "ios"}
+        first = api.post(f"{OWN}/{kind}", body, token=token)
+        for again in (token, api.track()["token"]):
+            assert api.post(f"{OWN}/{kind}", body, token=again) == first
+
+    def test_where_push_messages_go_is_said_by_who_may_add_a_device(self, api: Api) -> None:
+        device = api.new_device(pushToken="first")
+        body = {"publicKey": key_of(device), "deviceName": "Phone", "devicePlatform": "ios", "pushToken": "eve's"}
+        refused(api.client("POST", f"{OWN}/push", body, token=api.track()["token"]), "token_invalid", 403)
+        (stored,) = api.kit.run(api.kit.tenant().devices.list_devices("ada"))
+        assert stored.push_token == "first"
 
     @pytest.mark.parametrize(
         "change",
@@ -161,7 +194,8 @@ class TestPush:
         proof = api.validate(polled["accessToken"], userId="ada", action="transfer")
         assert (proof["isValid"], proof["verificationMethod"]) == (True, "PUSH")
         assert proof["idempotencyKey"] == waiting["idempotencyKey"]
-        refused(api.client("POST", "/client/verify/push", {"challengeId": id}, token=token), "invalid_request")
+        again = api.post("/client/verify/push", {"challengeId": id}, token=token)
+        assert again == {"isVerified": False, "isConsumed": True}
 
     def test_nothing_pending_is_an_answer_with_the_authenticator_alone(self, api: Api) -> None:
         device = api.new_device()

@@ -1,13 +1,14 @@
 """Passkeys, in the spelling of each client: made, used, looked up, and refused with the word that its SDK acts upon."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from passkeycore.testing import ANDROID_ORIGIN, Tamper, VirtualClient, b64url_decode, b64url_encode
 from passkeycore.testing.tamper import UNCHANGED
-from tests.server.kit import TenantKit
+from tests.server.kit import tenant_kit
 
 from .kit import OWN, Api, Json, phone, refused, signed
 
@@ -168,12 +169,13 @@ class TestAuthentication:
         assert api.validate(answer["accessToken"], action="transfer")["isValid"] is False
 
     @pytest.mark.parametrize("word", ["sign-in", "login-by-passkey"])
-    def test_without_an_action_it_is_the_word_that_the_server_is_told(self, tenants: TenantKit, word: str) -> None:
-        api = Api(tenants, default_action=word)
-        client = api.new_passkey()
-        for challenge in ({}, {"challengeId": api.post("/client/challenge")["challengeId"]}):
-            answer = api.validate(api.sign_in(client, **challenge)["accessToken"])
-            assert (answer["isValid"], answer["action"], answer["userId"]) == (True, word, "ada")
+    def test_without_an_action_it_is_the_word_that_the_tenant_has_for_it(self, tmp_path: Path, word: str) -> None:
+        with tenant_kit(tmp_path, shop_more=f'default_action = "{word}"') as kit:
+            api = Api(kit)
+            client = api.new_passkey()
+            for challenge in ({}, {"challengeId": api.post("/client/challenge")["challengeId"]}):
+                answer = api.validate(api.sign_in(client, **challenge)["accessToken"])
+                assert (answer["isValid"], answer["action"], answer["userId"]) == (True, word, "ada")
 
     def test_what_a_challenge_was_for_is_not_asked_of_one_that_is_over(self, api: Api) -> None:
         device = api.new_device(kind="in-app")

@@ -31,7 +31,7 @@ def sdk(base: str) -> Any:
 def test_an_action_is_tracked_looked_up_and_repeated(api: Api, sdk: Any) -> None:
     api.new_passkey("user123")
     attributes = {
-        "redirect_url": "http://localhost:3000",
+        "redirect_url": "https://shop.example.com/done",
         "redirect_to_settings": True,
         "email": "user@example.com",
         "ip_address": "127.0.0.1",
@@ -45,8 +45,12 @@ def test_an_action_is_tracked_looked_up_and_repeated(api: Api, sdk: Any) -> None
     assert tracked["allowed_verification_methods"]
     assert tracked["enrolled_verification_methods"] == ["PASSKEY"]
     assert "?" in tracked["url"]
+    assert "settings=true" in tracked["url"]
     assert sdk.track(user_id="user123", action=ACTION, attributes=attributes)["token"] == tracked["token"]
     assert sdk.track(user_id="user123", action=ACTION)["idempotency_key"] != "once"
+    stored = api.kit.run(api.kit.tenant().actions.get_action("user123", ACTION, "once"))
+    assert (stored.redirect_url, stored.ip_address) == ("https://shop.example.com/done", "127.0.0.1")
+    assert api.server("GET", "/users/user123")["email"] == "user@example.com"
     action = sdk.get_action(user_id="user123", action=ACTION, idempotency_key="once")
     assert action["state"] == "CHALLENGE_REQUIRED"
     assert action["output"] is not None

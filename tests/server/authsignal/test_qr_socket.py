@@ -6,9 +6,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+from passkeycore.config.server import Limits
+from passkeycore.server.authsignal.auth import Dialect
+from passkeycore.server.authsignal.qr_socket import qr_socket
+from passkeycore.server.authsignal.sockets import OpenSockets
+from passkeycore.server.limits import AddressLimits, RateLimits
 
 from .kit import OWN, Api, Json, refused, signed
 
@@ -151,3 +161,100 @@ def test_a_token_whose_action_is_over_asks_for_nothing(api: Api, url: str) -> No
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=5)
     refused(api.client("POST", "/client/challenge/qr-code", {}, token=token), "invalid_request")
+
+
+class TestNow:
+    """Who may, is asked anew: a socket outlives nothing that let it open."""
+
+    def test_a_token_that_expires_ends_the_socket(self, api: Api, url: str) -> None:
+        with opened(url, PROTOCOL, f"x.authsignal.token.{api.track()['token']}") as socket:
+            created(socket)
+            api.kit.clock.pass_(601)
+            assert closed(socket) == 1008
+
+    def test_a_token_whose_user_is_gone_ends_the_socket(self, api: Api, url: str) -> None:
+        with opened(url, PROTOCOL, f"x.authsignal.token.{api.track()['token']}") as socket:
+            api.server("DELETE", "/users/ada")
+            socket.send(json.dumps({"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE"}}))
+            assert closed(socket) == 1008
+
+    @pytest.mark.parametrize("when", ["before a challenge", "while one waits"])
+    def test_an_origin_that_an_operator_removes_ends_the_socket(self, api: Api, url: str, when: str) -> None:
+        with opened(url, PROTOCOL, "x.authsignal.tenant.shop", origin="https://www.shop.example") as socket:
+            if when == "while one waits":
+                created(socket)
+            api.kit.run(api.kit.tenants.change("shop", {"cors_origins": []}, revision=0))
+            if when == "before a challenge":
+                socket.send(json.dumps({"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE"}}))
+            assert closed(socket) == 1008
+
+    def test_the_word_of_an_action_is_the_tenants_of_now(self, api: Api, url: str) -> None:
+        device = api.new_device(kind="qr-code")
+        with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+            api.kit.run(api.kit.tenants.change("shop", {"default_action": "log-in"}, revision=0))
+            id = created(socket)["challengeId"]
+            assert api.post(f"{OWN}/qr-code/challenge/claim", signed(device, id))["actionCode"] == "log-in"
+
+
+def test_what_rules_do_not_take_is_rejected(api: Api, url: str) -> None:
+    device = api.new_device(kind="qr-code")
+    with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        id = created(socket, actionCode="sign-in")["challengeId"]
+        api.post(f"{OWN}/qr-code/challenge/claim", signed(device, id))
+        assert change(socket)["state"] == "claimed"
+        block = {"sign-in": {"default": "BLOCK"}}
+        api.kit.run(api.kit.tenants.change("shop", {"actions": block}, revision=0))
+        api.post(f"{OWN}/qr-code/challenge", {**signed(device, id), "approved": True})
+        assert change(socket) == {"challengeId": id, "state": "rejected"}
+
+
+@contextmanager
+def served(api: Api, limits: RateLimits | None = None, **bounds: Any) -> Generator[str]:
+    """The socket alone, with bounds of its own."""
+    endpoint = qr_socket(Dialect(tenants=api.kit.tenants, settings=api.kit.settings, hooks=None), **bounds)
+    app: ASGIApp = Starlette(routes=[WebSocketRoute("/", endpoint)])
+    if limits is not None:
+        app = AddressLimits(app, limits, refused=lambda *_: Response())
+    with api.kit.live(app) as base:
+        yield base.replace("http", "ws") + "/"
+
+
+def test_a_socket_that_asks_for_nothing_is_closed(api: Api) -> None:
+    with served(api, idle_s=0.05) as url, opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        assert closed(socket) == 1000
+
+
+def test_a_socket_ends_whatever_it_asks_for(api: Api) -> None:
+    with served(api, lifetime_s=0.2) as url, opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        created(socket)
+        assert closed(socket) == 1000
+
+
+@pytest.mark.parametrize("bounds", [{"most_of_address": 2}, {"most_of_tenant": 2}])
+def test_so_many_are_open_and_no_more_until_one_closes(api: Api, bounds: dict[str, int]) -> None:
+    sockets = OpenSockets(**bounds)
+    with served(api, sockets=sockets) as url, opened(url, PROTOCOL, "x.authsignal.tenant.shop") as first:
+        with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as second:
+            with pytest.raises(InvalidStatus), opened(url, PROTOCOL, "x.authsignal.tenant.shop"):
+                pass
+            second.close()
+        created(first)
+        with opened(url, PROTOCOL, "x.authsignal.tenant.shop") as again:
+            created(again)
+
+
+def test_each_challenge_counts_as_a_request(api: Api) -> None:
+    limits = RateLimits(Limits(per_tenant="3/hour"), monotonic=lambda: 0.0)
+    with served(api, limits) as url, opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+        for _ in range(2):
+            created(socket)
+        socket.send(json.dumps({"type": "CREATE_CHALLENGE", "data": {"challengeType": "QR_CODE"}}))
+        assert closed(socket) == 1008
+
+
+def closed(socket: ClientConnection) -> int:
+    """With which code the server closes it."""
+    with pytest.raises(ConnectionClosed) as caught:
+        socket.recv(timeout=5)
+    assert caught.value.rcvd is not None
+    return caught.value.rcvd.code

@@ -107,7 +107,25 @@ class TestQuery:
 
     def test_a_token_names_its_user(self, api: Api) -> None:
         token = api.track(username="ada")["token"]
-        assert [each["userId"] for each in api.server("GET", "/users", params={"token": token})["users"]] == ["ada"]
+        found = api.server("GET", "/users", params={"token": token})
+        assert [each["userId"] for each in found["users"]] == ["ada"]
+        now = int(api.kit.clock().timestamp())
+        payload = found["tokenPayload"]
+        assert (payload["sub"], payload["iat"], payload["exp"]) == ("ada", now, now + 600)
+        assert payload["scope"] == "read:authenticators"
+        other = payload["other"]
+        assert (other["userId"], other["username"], other["tenantId"], other["actionCode"]) == (
+            "ada",
+            "ada",
+            "shop",
+            "transfer",
+        )
+        assert other["idempotencyKey"]
+
+    def test_a_token_that_is_none_is_the_requests_mistake_and_not_the_keys(self, api: Api) -> None:
+        for token in ("bad", api.track(tenant="bank")["token"]):
+            answer = api.http.get("/v1/users", params={"token": token}, headers=secret_of("shop"))
+            refused(answer, "token_invalid", 400)
 
     @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "-1"}, {"limit": "many"}, {"email": "e" * 256}])
     def test_a_question_that_makes_no_sense_is_refused(self, api: Api, query: Any) -> None:
@@ -127,7 +145,8 @@ class TestAuthenticators:
         assert passkey["createdAt"] == passkey["verifiedAt"] == "2026-11-03T12:00:00.000Z"
         assert passkey["lastVerifiedAt"] == "2026-11-03T12:01:00.000Z"
         credential = passkey["webauthnCredential"]
-        assert credential.keys() >= {"credentialId", "deviceId", "name", "aaguid"}
+        assert credential.keys() >= {"credentialId", "name", "aaguid"}
+        assert "deviceId" not in credential  # which nobody has said
         assert credential["credentialDeviceType"] in ("singleDevice", "multiDevice")
         assert push["verificationMethod"] == "PUSH"
         assert push["devicePlatform"] == "IOS"
@@ -171,11 +190,19 @@ class TestAuthenticators:
         assert api.server("GET", "/users/ada/authenticators") == []
         assert api.server("GET", "/users/ada").items() >= address.items()
 
-    def test_an_address_meets_no_challenge(self, api: Api) -> None:
+    def test_an_address_counts_as_enrolled_in_every_answer_and_meets_no_challenge(self, api: Api) -> None:
+        assert api.track()["state"] == "ALLOW"
         body = {"verificationMethod": "EMAIL_OTP", "email": "ada@example.com"}
         api.server("POST", "/users/ada/authenticators", body)
-        assert api.track()["isEnrolled"] is False
-        assert api.track()["enrolledVerificationMethods"] == []
+        tracked, user = api.track(), api.server("GET", "/users/ada")
+        for answer in (tracked, user):
+            assert answer["isEnrolled"] is True
+            assert answer["enrolledVerificationMethods"] == ["EMAIL_OTP"]
+        listed = api.server("GET", "/users/ada/authenticators")
+        assert [each["verificationMethod"] for each in listed] == ["EMAIL_OTP"]
+        assert tracked["state"] == "CHALLENGE_REQUIRED"  # and not ALLOW, as if there were nothing
+        assert "EMAIL_OTP" not in tracked["allowedVerificationMethods"]
+        assert "defaultVerificationMethod" not in tracked
 
     @pytest.mark.parametrize(
         "body",

@@ -15,6 +15,8 @@ import pytest
 
 from passkeycore.engine.webhooks import AsyncWebhookWorker, WebhookResponse
 from passkeycore.server.authsignal.webhooks import AuthsignalSender, Hooks, endpoints, signature
+from passkeycore.server.live import LiveTenants
+from passkeycore.server.tenants import Tenant
 from tests.server.kit import API_KEYS, TenantKit, tenant_kit
 
 from .kit import OWN, Api, key_in_query, refused, signed
@@ -28,12 +30,23 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
+        self.calls = 0
         self.status = 200
         self.delay_s = 0.0
         self.error: Exception | None = None
+        self.tenant: Tenant | None = None
+        self.pending: list[object] = []
 
     async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, /) -> WebhookResponse:
+        self.calls += 1
         assert url == URL
+        if self.tenant is not None:
+            context = self.tenant.devices.context
+            waiting = await context.repository.pending_device_challenges(context.realm, "ada", context.now(), 10)
+            stored = await context.repository.find_device_challenge(
+                context.realm, json.loads(body)["data"]["challengeId"]
+            )
+            self.pending.append({} if not waiting and stored is None else waiting)
         assert headers["content-type"] == "application/json"
         assert_signed(headers["x-signature-v2"], body, API_KEYS["shop"])
         await asyncio.sleep(self.delay_s)
@@ -41,6 +54,19 @@ class Receiver:
             raise self.error
         self.got.append(json.loads(body))
         return WebhookResponse(status=self.status)
+
+
+class Keyless:
+    """All tenants as they are when each of their keys was revoked."""
+
+    def __init__(self, tenants: LiveTenants) -> None:
+        self.by_id = tenants.by_id
+        self.by_token = tenants.by_token
+        self.by_key = tenants.by_key
+
+    async def secrets_of(self, tenant: Tenant) -> tuple[str, ...]:
+        """None is left."""
+        return ()
 
 
 def assert_signed(value: str, body: bytes, secret: str) -> None:
@@ -86,6 +112,7 @@ class TestPush:
     def test_the_application_is_told_before_the_answer(self, api: Api, receiver: Receiver) -> None:
         device = api.new_device()
         tracked = api.track(userAgent="Browser", ipAddress="192.0.2.7")
+        receiver.tenant = api.kit.tenant()
         start = api.post("/client/challenge/push", {}, token=tracked["token"])
         (told,) = receiver.got
         assert told["data"] == {
@@ -99,6 +126,7 @@ class TestPush:
         assert (told["version"], told["type"], told["tenantId"]) == (1, "push.created", "shop")
         assert told["time"] == "2026-11-03T12:00:00.000Z"
         assert told["id"]
+        assert receiver.pending == [{}]  # nobody could have answered meanwhile
         api.post(f"{OWN}/push/challenge", {**signed(device, start["challengeId"]), "approved": True})
 
     @pytest.mark.parametrize("trouble", ["status", "delay", "error"])
@@ -118,6 +146,36 @@ class TestPush:
         assert api.get(f"{OWN}/push/challenge?publicKey={key_in_query(device)}").keys() == {"userAuthenticatorId"}
         receiver.status, receiver.delay_s, receiver.error = 204, 0, None
         assert api.post("/client/challenge/push", {}, token=token)["challengeId"]
+
+    @pytest.mark.parametrize("trouble", ["met", "too many", "success", "method"])
+    def test_who_asks_in_vain_has_no_message_sent(self, api: Api, receiver: Receiver, trouble: str) -> None:
+        client = api.new_passkey()
+        api.new_device()
+        token = api.track()["token"]
+        if trouble in ("met", "success"):
+            success = api.sign_in(client, token=token)["accessToken"]
+            token = success if trouble == "success" else token
+        elif trouble == "too many":
+            for _ in range(5):
+                api.post("/client/challenge/push", {}, token=api.track()["token"])
+        else:
+            methods = {"transfer": {"allowed_methods": ["passkey"]}}
+            api.kit.run(api.kit.tenants.change("shop", {"actions": methods}, revision=0))
+            token = api.track()["token"]
+        before = len(receiver.got)
+        answer = api.client("POST", "/client/challenge/push", {}, token=token)
+        refused(answer, answer.json()["error"])
+        assert len(receiver.got) == before
+
+    def test_without_a_key_to_sign_with_nothing_is_sent_and_nothing_waits(
+        self, api: Api, receiver: Receiver, tenants: TenantKit
+    ) -> None:
+        device = api.new_device()
+        token = api.track()["token"]
+        keyless = Api(tenants, Hooks(Keyless(tenants.tenants), receiver))
+        refused(keyless.client("POST", "/client/challenge/push", {}, token=token), "invalid_configuration", 502)
+        assert receiver.calls == 0
+        assert api.get(f"{OWN}/push/challenge?publicKey={key_in_query(device)}").keys() == {"userAuthenticatorId"}
 
     def test_a_tenant_without_an_address_is_not_told(self, api: Api, receiver: Receiver) -> None:
         token = api.track(tenant="bank")["token"]
@@ -159,6 +217,7 @@ class TestFollowing:
             "authenticator.deleted",
         ]
         passkey, device = told[1]["data"], told[3]["data"]
+        # They are gone by now: what is told of them is what their beginning said.
         assert passkey.keys() == {"userId", "verificationMethod", "createdAt", "userAuthenticatorId", "credentialId"}
         assert (passkey["userId"], passkey["verificationMethod"]) == ("ada", "PASSKEY")
         assert (device["userId"], device["verificationMethod"]) == ("ada", "PUSH")
@@ -175,6 +234,66 @@ class TestFollowing:
             passkey["userAuthenticatorId"],
             device["userAuthenticatorId"],
         }
+
+    def test_an_authenticator_is_told_with_what_is_known_of_it(self, api: Api, receiver: Receiver) -> None:
+        api.new_passkey()
+        (told,) = [each["data"] for each in self.told(api, receiver) if each["type"] == "authenticator.created"]
+        (passkey,) = api.server("GET", "/users/ada/authenticators")
+        credential = passkey["webauthnCredential"]
+        assert (told["aaguid"], told["credentialName"]) == (credential["aaguid"], credential["name"])
+
+    @pytest.mark.parametrize("kind", ["passkey", "push"])
+    def test_what_is_changed_or_removed_is_told_with_its_method_and_when_it_was_made(
+        self, api: Api, receiver: Receiver, kind: str
+    ) -> None:
+        if kind == "passkey":
+            api.new_passkey()
+        else:
+            api.new_device(pushToken="first")
+        (listed,) = api.server("GET", "/users/ada/authenticators")
+        id = listed["userAuthenticatorId"]
+        api.kit.clock.pass_(60)
+        tenant = api.kit.tenant()
+        if kind == "passkey":
+            api.kit.run(tenant.passkeys.rename_passkey("ada", id, "Renamed"))
+        else:
+            api.kit.run(tenant.devices.update_device("ada", id, push_token="second"))
+        updated = self.told(api, receiver)[-1]
+        api.kit.clock.pass_(60)
+        api.server("DELETE", f"/users/ada/authenticators/{id}")
+        deleted = self.told(api, receiver)[-1]
+        assert [updated["type"], deleted["type"]] == ["authenticator.updated", "authenticator.deleted"]
+        for each in (updated, deleted):
+            assert each["data"]["createdAt"] == listed["createdAt"] == "2026-11-03T12:00:00.000Z"
+            assert each["data"]["verificationMethod"] == listed["verificationMethod"]
+            assert each["data"]["userAuthenticatorId"] == id
+            assert each["time"] != listed["createdAt"]
+
+    @pytest.mark.parametrize("trouble", ["status", "error"])
+    def test_what_was_not_taken_comes_again_after_half_a_minute_at_the_earliest(
+        self, api: Api, receiver: Receiver, trouble: str
+    ) -> None:
+        api.track()
+        receiver.status = 500 if trouble == "status" else 200
+        receiver.error = OSError("unreachable") if trouble == "error" else None
+        self.told(api, receiver)
+        receiver.status, receiver.error = 200, None
+        receiver.got.clear()
+        api.kit.clock.pass_(29)
+        assert self.told(api, receiver) == []
+        api.kit.clock.pass_(1)
+        assert len(self.told(api, receiver)) == 1
+
+    def test_without_a_key_to_sign_with_it_waits_until_there_is_one(self, api: Api, receiver: Receiver) -> None:
+        api.track()
+        sender = AuthsignalSender(Keyless(api.kit.tenants), receiver)
+        worker = AsyncWebhookWorker(
+            api.kit.storage.repository, endpoints(api.kit.tenants), send=sender, now=api.kit.clock
+        )
+        assert api.kit.run(worker.run_once()).postponed == 1
+        assert receiver.calls == 0
+        api.kit.clock.pass_(60)
+        assert len(self.told(api, receiver)) == 1
 
     def test_what_was_not_taken_comes_again_with_the_same_id(self, api: Api, receiver: Receiver) -> None:
         api.track()

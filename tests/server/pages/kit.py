@@ -99,7 +99,9 @@ class Pages:
         self.kit.run(passkeys.finish_registration(client.create(start.to_dict()), user_id=user_id))
         return client
 
-    def new_device(self, user_id: str = "ada", method: Any = "push", seed: str = "phone") -> SoftwareDevice:
+    def new_device(
+        self, user_id: str = "ada", method: Any = "push", seed: str = "phone", **more: Any
+    ) -> SoftwareDevice:
         """A device with a key of the user's."""
         device = SoftwareDevice(seed)
         tracked = self.track(user_id, "profile", scope=["add:authenticators"])
@@ -112,6 +114,7 @@ class Pages:
                 name="Ada's phone",
                 platform="ios",
                 user_name=f"{user_id}@example.com",
+                **more,
             )
         )
         return device

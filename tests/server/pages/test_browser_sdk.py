@@ -75,6 +75,7 @@ def test_launch_by_redirect(live: World, tab: Tab) -> None:
     sign_up(tab)
     url = track(live, redirectUrl=f"{live.shop}/back?order=17")["url"]
     tab.page.evaluate("(url) => { authsignal.launch(url) }", url)
+    tab.page.wait_for_url(f"{live.pages.base_url}/challenge")  # its script has run
     tab.press("Continue with passkey")
     token = tab.arrived()
     assert tab.page.url.startswith(f"{live.shop}/back?order=17&token=")

@@ -1,6 +1,6 @@
 """Passkeys on pages: what is met, made and refused, and where a page leads then; without a browser."""
 
-from passkeycore.testing import SoftwareAuthenticator, VirtualClient
+from passkeycore.testing import SoftwareAuthenticator, VirtualClient, b64url_encode
 
 from .kit import SHOP, Pages, heading
 
@@ -12,6 +12,27 @@ def test_a_challenge_is_met_and_leads_where_the_action_says(pages: Pages) -> Non
     assert ending == {"token": ending["token"], "redirect": f"{SHOP}/back?order=17&token={ending['token']}#top"}
     assert pages.validated(ending["token"]) == "ada"
     assert heading(pages.open(tracked)) == "Already confirmed"
+
+
+def test_a_passkey_whose_sdk_took_the_text_of_the_handle_for_it_is_good(pages: Pages) -> None:
+    """As iOS has done. That of another user's handle is not, in whatever form."""
+    clients: list[VirtualClient] = []
+    for user_id in ("ada", "eve"):
+        script = pages.script(pages.open(pages.track(user_id, "profile")))
+        options = script("/enrolment/start")
+        options["user"]["id"] = b64url_encode(options["user"]["id"].encode())
+        client = VirtualClient(SoftwareAuthenticator(f"{user_id}'s iPhone"), pages.server.origin)
+        script("/enrolment/finish", client.create(options))
+        clients.append(client)
+    ada, eve = clients
+    assert pages.script(pages.open(pages.track("ada"))).meet(ada)["token"]
+    script = pages.script(pages.open(pages.track("ada")))
+    hers = eve.get({**script("/passkey/start"), "allowCredentials": []})["response"]["userHandle"]
+    for other in (hers, "eHh4"):
+        script = pages.script(pages.open(pages.track("ada")))
+        credential = ada.get(script("/passkey/start"))
+        credential["response"]["userHandle"] = other
+        script.refused("/passkey/finish", credential, 403)
 
 
 def test_another_users_passkey_meets_nothing_and_counts(pages: Pages) -> None:
@@ -74,6 +95,7 @@ def test_a_first_passkey_takes_any_token_and_a_further_one_takes_more(pages: Pag
     assert further.refused("/enrolment/start")["code"] == "scope_missing"  # the challenge comes first
     following = further.meet(client)
     assert following.keys() == {"page"}
+    assert pages.kit.run(pages.kit.tenants.by_token(following["page"].partition("token=")[2])) is None  # none of these
     second = pages.http.get(following["page"])
     assert heading(second) == "Add another passkey"
     script = pages.script(second)
@@ -84,9 +106,18 @@ def test_a_first_passkey_takes_any_token_and_a_further_one_takes_more(pages: Pag
 
 def test_an_app_gets_its_token_by_its_scheme(pages: Pages) -> None:
     client = pages.new_passkey()
-    script = pages.script(pages.open(pages.track(redirect_url=f"{SHOP}/back"), "&nativeScheme=authsignal"))
+    script = pages.script(pages.open(pages.track(), "&nativeScheme=authsignal"))
     ending = script.meet(client)
     assert ending["redirect"] == f"authsignal://auth?token={ending['token']}"
+
+
+def test_an_address_does_not_change_where_the_tenant_leads(pages: Pages) -> None:
+    """A scheme of an app, added to the address of a page by whoever passes it on, takes no token anywhere else."""
+    client = pages.new_passkey()
+    script = pages.script(pages.open(pages.track(redirect_url=f"{SHOP}/back"), "&nativeScheme=authsignal"))
+    assert script.data["leave"]["redirect"].startswith(f"{SHOP}/back?token=")
+    ending = script.meet(client)
+    assert ending["redirect"] == f"{SHOP}/back?token={ending['token']}"
 
 
 def test_where_a_page_leads_is_judged_again_at_its_end(pages: Pages) -> None:

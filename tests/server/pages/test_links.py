@@ -1,12 +1,14 @@
 """Links to sign in: who gets one, where it leads, and how long it is good; without a browser."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from passkeycore.server.pages.opened import Opened, seal_page
 from tests.server.kit import API_KEYS
 
-from .kit import SHOP, Json, Pages, heading
+from .kit import SHOP, Json, Pages, Script, heading, page_data, pages_kit
 
 
 def link(pages: Pages, members: Json, key: str | None = None, **more: Any) -> Any:
@@ -27,6 +29,14 @@ def test_whoever_has_a_passkey_signs_in_by_a_link(pages: Pages) -> None:
     assert ending["redirect"] == f"{SHOP}/back?state=4711&token={ending['token']}"
     validated = pages.kit.tenant().actions.validate_challenge(ending["token"], action="sign-in")
     assert pages.kit.run(validated).user_id == "ada"
+
+
+def test_a_sign_in_is_kept_under_the_tenants_own_word(tmp_path: Path) -> None:
+    with pages_kit(tmp_path, more='default_action = "log-in"') as pages:
+        client = pages.new_passkey()
+        for members, word in (({}, "log-in"), ({"action": "pay"}, "pay")):
+            token = pages.script(pages.http.get(link(pages, members).json()["url"])).meet(client)["token"]
+            assert pages.kit.run(pages.kit.tenant().actions.validate_challenge(token)).action == word
 
 
 def test_a_sign_in_belongs_to_the_page_that_began_it(pages: Pages) -> None:
@@ -56,6 +66,51 @@ def test_a_link_takes_a_key_of_the_tenants(pages: Pages, key: str) -> None:
     answer = link(pages, {}, key)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "401"
+
+
+@pytest.mark.parametrize("more", ["&mode=popup", "&nativeScheme=authsignal", "&mode=popup&nativeScheme=authsignal"])
+def test_a_link_leads_where_the_tenant_has_sealed_it_whatever_its_address_says(pages: Pages, more: str) -> None:
+    """Or whoever passes a link on gets around the state that only the tenant's own site can compare."""
+    client = pages.new_passkey()
+    url = link(pages, {"redirect_url": f"{SHOP}/back?state=4711"}).json()["url"]
+    opened = pages.http.get(url + more)
+    assert opened.headers["content-security-policy"].endswith("frame-ancestors 'none'")
+    script = pages.script(opened)
+    assert script.data["origins"] == []
+    ending = script.meet(client)
+    assert ending["redirect"] == f"{SHOP}/back?state=4711&token={ending['token']}"
+
+
+def test_a_link_that_leads_nowhere_is_for_a_frame_and_never_for_an_app(pages: Pages) -> None:
+    client = pages.new_passkey()
+    url = link(pages, {}).json()["url"]
+    framed = pages.script(pages.http.get(f"{url}&mode=popup&nativeScheme=authsignal"))
+    assert framed.data["origins"] == [SHOP]
+    assert framed.meet(client).keys() == {"token"}
+    alone = pages.script(pages.http.get(f"{url}&nativeScheme=authsignal"))
+    assert alone.meet(client).keys() == {"token"}
+
+
+def test_an_expired_link_is_told_to_the_frame(pages: Pages) -> None:
+    url = link(pages, {}).json()["url"]
+    pages.kit.clock.pass_(600)
+    answer = pages.http.get(f"{url}&mode=popup")
+    assert (answer.status_code, heading(answer)) == (401, "This link has expired")
+    assert answer.headers["content-security-policy"].endswith(f"frame-ancestors {SHOP}")
+    assert page_data(answer)["origins"] == [SHOP]
+    assert page_data(answer)["event"] == {"errorCode": "expired_token", "statusCode": 401}
+
+
+def test_where_passkeys_are_a_second_factor_nobody_signs_in_by_one(tmp_path: Path) -> None:
+    """And the page says so, instead of failing."""
+    with pages_kit(tmp_path, more='preset = "second_factor"') as pages:
+        url = link(pages, {}).json()["url"]
+        answer = pages.http.get(url)
+        assert (answer.status_code, heading(answer)) == (400, "Passkeys do not sign in here")
+        opened = Opened(realm="shop", word="sign-in", binding="secret")
+        page = seal_page(pages.server.tokens, opened, pages.kit.clock())
+        script = Script(pages, {"token": page, "api": "/challenge/api"})
+        assert script.refused("/passkey/start", {}, 400)["code"] == "method_not_allowed"
 
 
 def test_a_link_expires_and_an_open_page_stays(pages: Pages) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from passkeycore.engine.actions.tracking import TrackedAction
 from passkeycore.server.app import server_app
+from passkeycore.server.pages import refused_page
 
 from .kit import SHOP, Pages, heading, page_data, pages_kit
 
@@ -170,11 +172,11 @@ def test_opening_a_page_changes_nothing(pages: Pages) -> None:
     assert stored() == before
 
 
-def test_pages_at_an_address_where_passkeys_do_not_work_do_without(pages: Pages) -> None:
-    """The bank's passkeys are of another host than the pages are at."""
+def test_pages_at_an_address_where_passkeys_do_not_work_say_so(pages: Pages) -> None:
+    """The bank's passkeys are of another host than the pages are at: the challenge that waits is not "all set"."""
     tracked: TrackedAction = pages.track("eve", "withdraw-funds", tenant="bank")
     answer = pages.open(tracked)
-    assert heading(answer) == "You are all set"
+    assert (answer.status_code, heading(answer)) == (200, "Passkeys do not work here")
     script = pages.script(answer)
     assert script.refused("/passkey/start", status=400)["code"] == "method_not_allowed"
     assert script.refused("/enrolment/start", status=400)["code"] == "method_not_allowed"
@@ -192,3 +194,39 @@ def test_the_whole_server_has_the_pages(pages: Pages) -> None:
     assert (missing.status_code, heading(missing)) == (404, "There is no such page")
     assert client.post("/challenge/api/nothing").json()["error"]["message"]
     assert heading(client.get("/challenge/static/../showing.py")) == "There is no such page"
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [
+        (400, "This is not possible here"),
+        (404, "There is no such page"),
+        (405, "This is not possible here"),
+        (413, "This is not possible here"),
+        (429, "Too many attempts"),
+        (500, "Something went wrong"),
+        (503, "Something went wrong"),
+    ],
+)
+def test_only_what_is_our_fault_is_called_so(status: int, title: str) -> None:
+    answer = refused_page(HTTPException(status, headers={"Allow": "GET"}), "/auth/challenge")
+    text = bytes(answer.body).decode()
+    assert answer.status_code == status
+    assert f">{title}</h1>" in text
+    assert 'href="/auth/challenge/static/pages.css"' in text
+    assert answer.headers["allow"] == "GET"
+
+
+def test_too_many_attempts_are_told_to_the_frame(tmp_path: Path) -> None:
+    with pages_kit(
+        tmp_path, replace={"\n\n[tenants.shop]": '\n[limits]\nper_user = "1/minute"\n\n[tenants.shop]'}
+    ) as pages:
+        client = pages.kit.client(server_app(pages.kit.tenants, pages.kit.settings))
+        address = f"/challenge?token={pages.track().token}&mode=popup"
+        assert client.get(address).status_code == 200
+        answer = client.get(address)
+        assert (answer.status_code, heading(answer)) == (429, "Too many attempts")
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["content-security-policy"].endswith(f"frame-ancestors {SHOP}")
+        assert page_data(answer)["event"] == {"errorCode": "too_many_requests", "statusCode": 429}
+        assert page_data(answer)["origins"] == [SHOP]

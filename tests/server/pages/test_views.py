@@ -7,7 +7,7 @@ import pytest
 
 from passkeycore.actions.states import METHODS, ActionState
 from passkeycore.engine.actions.records import Action
-from passkeycore.server.pages.opened import Opened
+from passkeycore.server.pages.opened import Opened, Proof
 from passkeycore.server.pages.views import device_method, goes_on, rights_of, view_of, ways_of
 
 NOW = datetime(2026, 11, 3, 12, tzinfo=UTC)
@@ -15,6 +15,11 @@ ADD = ("add:authenticators",)
 READ = ("read:authenticators",)
 SETTINGS = {"settings": True}
 FORCED = {"enrolment": True}
+PROOF = Proof(
+    realm="shop", token="T", user_id="ada", word="transfer", idempotency_key="1", authenticator_id="A", ends_at=0
+)
+MET = {"proof": PROOF}  # on the page before
+MET_SETTINGS = {**SETTINGS, **MET}
 
 
 def action(state: str, scope: tuple[str, ...] = (), methods: Any = METHODS) -> Action:
@@ -52,7 +57,10 @@ def action(state: str, scope: tuple[str, ...] = (), methods: Any = METHODS) -> A
         ("ALLOW", "track", READ, ("passkey",), SETTINGS, "settings"),
         ("ALLOW", "track", (), ("passkey",), SETTINGS, "nothing"),
         ("REVIEW_SUCCEEDED", "track", READ, ("passkey",), SETTINGS, "settings"),
-        ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), SETTINGS, "settings"),
+        ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), SETTINGS, "nothing"),  # of whoever has the token
+        ("CHALLENGE_SUCCEEDED", "success", READ, ("passkey",), SETTINGS, "settings"),
+        ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), MET_SETTINGS, "settings"),
+        ("BLOCK", "success", (), ("passkey",), MET_SETTINGS, "blocked"),
         ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), FORCED, "enrolment"),
         ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), {}, "nothing"),
         ("CHALLENGE_SUCCEEDED", "success", ADD, ("push",), {}, "enrolment"),
@@ -63,14 +71,42 @@ def test_the_page_for_an_action(state: str, kind: Any, scope: Any, enrolled: Any
     found = action(state, scope)
     ways = ways_of(found, enrolled, passkeys=True)
     page = Opened(realm="shop", token="T", **opened)
-    assert view_of(page, kind, found, enrolled, ways) == view
-    if kind == "success":
-        assert goes_on(page, found, enrolled) is (view != "nothing")
+    assert view_of(page, kind, found, enrolled, ways, passkeys=True) == view
+    if page.proof is not None and state == "CHALLENGE_SUCCEEDED":
+        assert goes_on(page, found, enrolled, passkeys=True)
+
+
+@pytest.mark.parametrize("opened", [{}, SETTINGS, FORCED])
+@pytest.mark.parametrize("scope", [(), READ, ADD])
+@pytest.mark.parametrize("enrolled", [("passkey",), ("push",)])
+def test_a_challenge_leads_to_another_page_only_where_there_is_one(opened: Any, scope: Any, enrolled: Any) -> None:
+    found = action("CHALLENGE_SUCCEEDED", scope)
+    for passkeys in (True, False):
+        page = Opened(realm="shop", token="T", **opened)
+        after = Opened(realm="shop", token="T", proof=PROOF, **opened)
+        view = view_of(after, "success", found, enrolled, (), passkeys=passkeys)
+        assert goes_on(page, found, enrolled, passkeys=passkeys) is (view != "nothing")
 
 
 def test_a_user_whose_methods_do_not_meet_the_challenge_is_told_so() -> None:
     found = action("CHALLENGE_REQUIRED", methods=("push",))
-    assert view_of(Opened(realm="shop"), "track", found, {"passkey"}, ()) == "no-method"
+    assert view_of(Opened(realm="shop"), "track", found, {"passkey"}, (), passkeys=True) == "no-method"
+
+
+@pytest.mark.parametrize(
+    ("methods", "enrolled", "view"),
+    [
+        (METHODS, (), "address"),
+        (METHODS, ("passkey",), "address"),
+        (("push",), ("passkey",), "no-method"),
+        (("push",), ("passkey", "push"), "challenge"),
+    ],
+)
+def test_where_passkeys_do_not_work_a_challenge_that_needs_them_says_so(methods: Any, enrolled: Any, view: str) -> None:
+    """Never that everything is done."""
+    found = action("CHALLENGE_REQUIRED", methods=methods)
+    ways = ways_of(found, enrolled, passkeys=False)
+    assert view_of(Opened(realm="shop"), "track", found, enrolled, ways, passkeys=False) == view
 
 
 @pytest.mark.parametrize(
@@ -100,6 +136,9 @@ def test_a_device_is_asked_as_it_hears_of_it() -> None:
 @pytest.mark.parametrize(
     ("state", "kind", "scope", "enrolled", "rights"),
     [
+        ("CHALLENGE_SUCCEEDED", "success", ("remove:authenticators",), ("passkey",), "read add remove"),
+        ("CHALLENGE_SUCCEEDED", "success", ("update:authenticators",), ("passkey",), "read add rename"),
+        ("BLOCK", "success", ("remove:authenticators",), ("passkey",), ""),
         ("ALLOW", "track", (), ("passkey",), ""),
         ("ALLOW", "track", READ, ("passkey",), "read"),
         ("ALLOW", "track", ADD, ("passkey",), "read add"),
@@ -111,9 +150,20 @@ def test_a_device_is_asked_as_it_hears_of_it() -> None:
         ("CHALLENGE_FAILED", "track", ADD, ("passkey",), ""),
         ("BLOCK", "track", ("remove:authenticators",), ("passkey",), ""),
         ("CHALLENGE_SUCCEEDED", "track", ADD, ("passkey",), ""),
-        ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), "read add rename remove"),
+        ("CHALLENGE_SUCCEEDED", "success", (), ("passkey",), "add"),
     ],
 )
 def test_what_a_token_lets_its_holder_do(state: str, kind: Any, scope: Any, enrolled: Any, rights: str) -> None:
-    found = rights_of(kind, action(state, scope), enrolled)
-    assert " ".join(name for name in ("read", "add", "rename", "remove") if getattr(found, name)) == rights
+    """What the action was tracked for, and nothing else: any browser may bring a token."""
+    assert rights_in(Opened(realm="shop", token="T"), kind, action(state, scope), enrolled) == rights
+
+
+def test_who_met_the_challenge_on_a_page_manages_everything_on_the_next() -> None:
+    page = Opened(realm="shop", token="T", proof=PROOF)
+    assert rights_in(page, "success", action("CHALLENGE_SUCCEEDED"), ("passkey",)) == "read add rename remove"
+    assert rights_in(page, "success", action("BLOCK"), ("passkey",)) == ""
+
+
+def rights_in(opened: Opened, kind: Any, found: Action, enrolled: Any) -> str:
+    rights = rights_of(opened, kind, found, enrolled)
+    return " ".join(name for name in ("read", "add", "rename", "remove") if getattr(rights, name))

@@ -1,5 +1,6 @@
 """Pages that wait for a phone: what they hear of it, and when it counts; without a browser."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,6 @@ from starlette.exceptions import HTTPException
 
 from passkeycore.engine.actions.records import Action
 from passkeycore.engine.actions.tracking import ClientInfo
-from passkeycore.engine.devices.records import DeviceChallenge
 from passkeycore.errors import ChallengeError, VerificationError
 from passkeycore.server.tenants import Tenant
 
@@ -112,9 +112,14 @@ def test_the_number_that_the_page_shows_has_to_be_typed(tmp_path: Path) -> None:
 def test_the_application_is_told_of_a_push_message_first(tmp_path: Path, taken: bool) -> None:
     """One that does not take it leaves nothing to be answered; a code to scan is nobody's business."""
     told: list[tuple[str, str, str | None]] = []
+    ids: list[str] = []
+    stored: list[object] = []
 
-    async def push_created(tenant: Tenant, action: Action, challenge: DeviceChallenge, client: ClientInfo) -> None:
+    async def push_created(tenant: Tenant, action: Action, challenge_id: str, client: ClientInfo) -> None:
         told.append((tenant.tenant_id, action.user_id, client.user_agent))
+        ids.append(challenge_id)
+        context = tenant.devices.context
+        stored.append(await context.repository.find_device_challenge(context.realm, challenge_id))
         if not taken:
             raise HTTPException(502, "The application did not take it.")
 
@@ -130,3 +135,40 @@ def test_the_application_is_told_of_a_push_message_first(tmp_path: Path, taken: 
         devices = pages.kit.tenant().devices
         pending = devices.pending_challenge(method="push", public_key=device.public_key, signature=None)
         assert (pages.kit.run(pending) is not None) is taken
+        assert stored == [None], "nobody can answer what the application has not taken"
+        assert not taken or ids == [answer.json()["challenge"]]
+        context = pages.kit.tenant().devices.context
+        left = pages.kit.run(context.repository.find_device_challenge(context.realm, ids[0]))
+        assert (left is not None) is taken
+
+
+def test_the_application_is_not_told_of_what_cannot_begin(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def push_created(tenant: Tenant, action: Action, challenge_id: str, client: ClientInfo) -> None:
+        told.append(challenge_id)
+
+    with pages_kit(tmp_path, push_created=push_created) as pages:
+        device, tracked = pages.new_device(), pages.track()
+        script = pages.script(pages.open(tracked))
+        pages.answer(device, script("/device/start", {"way": "push"})["challenge"], "reject")
+        assert script.refused("/device/start", {"way": "push"})["code"] == "action_state"
+        assert len(told) == 1
+
+
+def test_too_many_questions_are_told_as_such(pages: Pages) -> None:
+    """Five wait for the user already, of other pages: there is nothing that they would have to remove."""
+    pages.new_device()
+    scripts = [pages.script(pages.open(pages.track())) for _ in range(6)]
+    for script in scripts[:5]:
+        script("/device/start", {"way": "push"})
+    message = scripts[5].refused("/device/start", {"way": "push"}, 429)["message"]
+    assert message.startswith("Several requests wait for you already.")
+
+
+def test_a_device_that_has_expired_is_not_asked(pages: Pages) -> None:
+    pages.new_device(expires_at=pages.kit.clock() + timedelta(seconds=60))
+    script = pages.script(pages.open(pages.track()))
+    pages.kit.clock.pass_(60)
+    assert heading(pages.open(pages.track())) == "You need another way to confirm"
+    assert script.refused("/device/start", {"way": "push"})["code"] == "method_not_allowed"

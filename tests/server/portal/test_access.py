@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl
 import pytest
 
 from passkeycore.config.server import parse_server
-from passkeycore.engine.records import EventType
+from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.server import portal
+from passkeycore.server.portal.fields import FIELDS as SETTINGS
 from passkeycore.server.portal.serving import Row
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 from tests.server.kit import OPERATOR_SECRET, TenantKit, file_text
@@ -16,6 +17,7 @@ from tests.server.kit import OPERATOR_SECRET, TenantKit, file_text
 from .kit import Operator, application, portal_kit
 
 GUARDED = [row for row in portal.ROWS if row.who == "operator"]
+FIELDS = (*(field.key for field in SETTINGS), "rules")
 FORMS = [row for row in GUARDED if row.method == "POST"]
 
 
@@ -90,6 +92,72 @@ def test_signing_in_from_another_site_is_refused(visitor: Operator) -> None:
     answer = visitor.post("/sign-in", {"secret": OPERATOR_SECRET}, Origin="https://evil.example")
     assert answer.status_code == 403
     assert visitor.cookie() is None
+
+
+def test_what_succeeds_is_no_attempt_too_many(visitor: Operator) -> None:
+    """Who signs in often is not locked out; only failures count."""
+    for _ in range(12):
+        assert visitor.sign_in().status_code == 303
+        assert visitor.send("/sign-out").status_code == 303
+
+
+def test_passkeys_still_open_where_secrets_were_tried_too_often(operator: Operator, kit: TenantKit) -> None:
+    """Neither locks the other out: somebody at the same address cannot keep the operator outside."""
+    client = VirtualClient(SoftwareAuthenticator("laptop"), operator.origin)
+    TestPasskeys().add(operator, client)
+    visitor = Operator(kit, operator.app)
+    for _ in range(11):
+        visitor.sign_in("x" * 32)
+    assert visitor.sign_in().status_code == 429
+    options = visitor.json("/sign-in/passkey/start").json()
+    assert visitor.json("/sign-in/passkey/finish", client.get(options)).status_code == 200
+    other = Operator(kit, operator.app, "192.0.2.77")
+    for _ in range(20):
+        other.json("/sign-in/passkey/start")
+        assert other.json("/sign-in/passkey/finish", {}).status_code == 400
+    assert other.json("/sign-in/passkey/start").status_code == 429
+    assert other.sign_in().status_code == 303
+
+
+def test_a_wrong_secret_while_a_session_lives_is_refused_as_ever(operator: Operator) -> None:
+    """And the session goes on."""
+    assert operator.sign_in("x" * 32).status_code == 403
+    assert operator.get("/").status_code == 200
+
+
+WRONG_QUERIES = [
+    "",
+    "?q=%00&after=%00&id=%00&type=x&user=%00&from=x&until=9999-12-31&cursor=x&days=x&done=x&action=%00&state=%00",
+    "?q=%ff&after=\u00e9&id=" + "x" * 3000 + "&user=" + "x" * 3000 + "&cursor=" + "A" * 3000 + "&done=%00",
+    "?id=nobody&action=" + "x" * 3000 + "&state=x&type=action.tracked&from=0001-01-01&until=0001-01-01&days=-1",
+]
+WRONG_FIELDS = ["", "x", "\0", "\ud7ff\uffff", "x" * 9000, "-1", "[]", "'\"<>&", "\r\n", "9" * 400]
+
+
+@pytest.mark.parametrize("row", portal.ROWS, ids=lambda row: f"{row.method} {row.path}")
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_no_wrong_input_is_our_fault(visitor: Operator, row: Row, signed_in: bool) -> None:
+    """Whatever a page is asked and a form brings, with a session or without, nothing of it is answered by a 5xx."""
+    csrf = ""
+    if signed_in:
+        visitor.sign_in()
+        csrf = visitor.csrf()
+    names = ("secret", "id", "user", "kind", "name", "commands", "revision", "none", "confirm_rp_id", *FIELDS)
+    page = f"/portal{place(row)}"
+    for query in WRONG_QUERIES:
+        if row.method == "GET":
+            assert visitor.http.get(page + query).status_code < 500, query
+            continue
+        if row.sends == "json":
+            headers = {"Origin": visitor.origin, "X-CSRF-Token": csrf, "Content-Type": "application/json"}
+            for body in (b"", b"{}", b"[]", b"\xff", b'{"secret": 1}', b'{"secret": "\\ud800"}', b"[" * 50_000):
+                assert visitor.http.post(page, content=body, headers=headers).status_code < 500, body[:20]
+    for text in WRONG_FIELDS if (row.method, row.sends) == ("POST", "form") else ():
+        for given in (names, names[1:], ()):
+            if signed_in and row.path == "/sign-out":
+                visitor.sign_in()
+            answer = visitor.post(place(row), {"csrf": csrf, **dict.fromkeys(given, text)})
+            assert answer.status_code < 500, (text[:20], given)
 
 
 def test_attempts_are_limited_for_each_address(visitor: Operator, kit: TenantKit) -> None:
@@ -193,6 +261,15 @@ def test_pages_are_not_stored_not_framed_and_run_no_script_but_ours(operator: Op
         assert operator.get(path).headers["content-security-policy"] != answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("name", ["pages.css", "portal.css", "portal.js", "favicon.svg"])
+def test_browsers_ask_whether_files_are_still_so(visitor: Operator, name: str) -> None:
+    """A release changes pages and files together."""
+    answer = visitor.get(f"/static/{name}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+    again = visitor.http.get(f"/portal/static/{name}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code in (200, 304), again.headers["cache-control"]) == (True, "no-cache")
+
+
 def test_wrong_bodies_are_refused_as_pages(operator: Operator) -> None:
     """Another type, what is no form, too much of it: an answer of the 400s, never of the 500s."""
     bodies = {
@@ -219,7 +296,7 @@ class TestPasskeys:
 
     def add(self, operator: Operator, client: VirtualClient) -> None:
         token = {"X-CSRF-Token": operator.csrf()}
-        options = operator.json("/access/passkey/start", **token).json()
+        options = operator.json("/access/passkey/start", {"secret": OPERATOR_SECRET}, **token).json()
         assert options["rp"]["id"] == "auth.example.com"
         answer = operator.json("/access/passkey/finish", client.create(options), **token)
         assert answer.json() == {"next": "/portal/access?done=added"}
@@ -272,6 +349,53 @@ class TestPasskeys:
         assert other.json("/sign-in/passkey/finish", client.get(options)).status_code == 403
         nobody = Operator(kit, app, "192.0.2.10")
         assert nobody.json("/sign-in/passkey/finish", client.get(options)).status_code == 403
+
+    def test_adding_one_takes_the_secret_again(self, operator: Operator, kit: TenantKit) -> None:
+        """A session that somebody has got hold of is not worth a passkey."""
+        token = {"X-CSRF-Token": operator.csrf()}
+        for members, status in (({}, 400), ({"secret": ""}, 403), ({"secret": "x" * 32}, 403), ({"secret": 1}, 400)):
+            answer = operator.json("/access/passkey/start", members, **token)
+            assert (answer.status_code, "challenge" in answer.text) == (status, False)
+        refused = operator.get("/access").text
+        assert refused.count(">refused</span>") == 2
+        self.add(operator, self.client())
+
+    def test_another_secret_in_the_file_locks_out_every_passkey(
+        self, operator: Operator, kit: TenantKit, tmp_path: Path
+    ) -> None:
+        """Who has got in by the old secret has perhaps left a passkey behind."""
+        client = self.client()
+        self.add(operator, client)
+        text = file_text("sqlite://").replace(OPERATOR_SECRET, "another secret of the operator, 32 bytes")
+        kit.settings = parse_server(text, name="passkeycore.toml", format="toml")
+        other = Operator(kit, application(kit), "192.0.2.9")
+        options = other.json("/sign-in/passkey/start").json()
+        assert other.json("/sign-in/passkey/finish", client.get(options)).status_code == 403
+        assert other.cookie() is None
+        assert other.sign_in("another secret of the operator, 32 bytes").status_code == 303
+        assert "None yet." in other.get("/access").text
+
+    def test_what_happens_to_access_is_an_event_and_shown(self, operator: Operator, kit: TenantKit) -> None:
+        """Wrong secrets, passkeys that come and go, and in which session; the secret itself is nowhere."""
+        stranger = Operator(kit, operator.app, "192.0.2.66")
+        stranger.sign_in("a wrong secret that nobody may read")
+        self.add(operator, self.client())
+        page = operator.get("/access").text
+        identity = page.partition('name="id" value="')[2].partition('"')[0]
+        operator.send("/access/remove", {"id": identity})
+        events = kit.run(kit.storage.repository.list_events("passkeycore/operators", EventFilter(), None, 100)).events
+        kinds = [event.type for event in events]
+        assert kinds == [
+            *(EventType.PASSKEY_REMOVED, EventType.PASSKEY_REGISTERED, EventType.AUTHENTICATION_FAILED),
+            EventType.AUTHENTICATION_SUCCEEDED,
+        ]
+        assert events[2].details == {"purpose": "secret", "address": "192.0.2.66"}
+        assert [event.details["by"] for event in events[:2]] == ["operator", "operator"]
+        assert events[0].details["session"] == events[1].details["session"]
+        assert "wrong secret" not in repr(events)
+        page = operator.get("/access").text
+        for words in ("passkey removed", "passkey added", "refused", "signed in", "192.0.2.66"):
+            assert words in page
 
     def test_sign_ins_are_shown_to_the_operator(self, operator: Operator, kit: TenantKit) -> None:
         assert "Operator secret" in operator.get("/access").text

@@ -107,6 +107,11 @@ def test_a_whole_life(tmp_path: Path, browser: "Browser") -> None:
         it.expect("Tenants")
 
         it.open("/access")
+        it.press("Add a passkey")  # nothing happens without the secret
+        it.page.get_by_label("Operator secret").fill("x" * 32)
+        it.press("Add a passkey")
+        it.expect("This is not the operator secret")
+        it.page.get_by_label("Operator secret").fill(OPERATOR_SECRET)
         it.press("Add a passkey")
         it.expect("The passkey is ready")
         it.press("Sign out")

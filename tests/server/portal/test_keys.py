@@ -1,12 +1,14 @@
 """Keys as the operator makes, rotates and revokes them: shown once, two live, of this tenant alone, audited."""
 
 import re
+from hashlib import sha256
 
 import pytest
 
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import ServerKey
-from tests.server.kit import TenantKit
+from passkeycore.server.keys import create_key
+from tests.server.kit import API_KEYS, INTEGRATION_KEYS, SIGN_IN_ONLY, TenantKit
 
 from .kit import Operator
 
@@ -100,3 +102,33 @@ def test_keys_are_events(operator: Operator, kit: TenantKit) -> None:
     events = kit.run(kit.tenant().passkeys.list_events(EventFilter(types=types))).events
     assert [event.type for event in events] == [types[1], types[0]]
     assert all(event.details["name"] == "checkout" for event in events)
+    assert all(event.details["by"] == "operator" and len(event.details["session"]) == 16 for event in events)
+
+
+def test_keys_of_an_old_secret_are_marked_until_they_are_rotated(operator: Operator, kit: TenantKit) -> None:
+    """They are good as ever, but whoever has got that secret can make them."""
+    for secrets in ([b"an old secret of this server, 32 bytes"], kit.settings.secrets):
+        kit.run(create_key(kit.tenant(), secrets, "api", "checkout"))
+        kit.clock.pass_(1)
+    page = operator.get(PAGE).text
+    marks = [part.count("made with an old secret") for part in page.split('<li class="row">')[1:]]
+    assert marks == [0, 1], "the newest first"
+
+
+def test_keys_of_the_file_are_told_apart_and_not_shown(operator: Operator) -> None:
+    """By kind, place and the beginning of their digest."""
+    page = operator.get(PAGE).text
+    for key in (API_KEYS["shop"], INTEGRATION_KEYS["shop"], SIGN_IN_ONLY):
+        assert f"<code>{sha256(key.encode()).hexdigest()[:8]}…</code>" in page
+        assert key not in page
+        assert key[:8] + "…" not in page
+    assert "StartPasskeyAuthentication, FinishPasskeyAuthentication" in page
+    assert sha256(API_KEYS["bank"].encode()).hexdigest()[:8] not in page
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"), [("", {"kind": "api"}), ("", {"name": "x"}), ("/rotate", {}), ("/revoke", {})]
+)
+def test_a_form_without_its_fields_is_none(operator: Operator, kit: TenantKit, verb: str, form: dict[str, str]) -> None:
+    assert operator.send(PAGE, form, to=PAGE + verb).status_code == 400
+    assert keys(kit) == []

@@ -1,16 +1,19 @@
 """A tenant's settings as the operator edits them: over the file, live, audited, never half, never somebody else's."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from passkeycore.engine.records import EventFilter, EventType
+from passkeycore.engine.tenancy.records import Overrides
 from passkeycore.server.live import LiveTenants
 from passkeycore.server.portal.rules_text import read_rules, rules_text
 from passkeycore.server.storage import Storage
 from tests.server.kit import TenantKit
 
-from .kit import Operator, fields
+from .kit import Operator, fields, portal_kit
 
 PAGE = "/tenants/shop/settings"
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -51,6 +54,148 @@ def test_a_change_lies_over_the_file_and_back(operator: Operator, kit: TenantKit
     operator.send(PAGE, {**form, "name": "", "number_matching": "", "max_passkeys_per_user": ""})
     assert stored(kit) == {"redirect_urls": ["https://shop.example.com"]}
     assert kit.tenant().settings.config.name == "Shop"
+
+
+def test_keys_of_clients_are_live(operator: Operator, kit: TenantKit) -> None:
+    form = {**operator.fields(PAGE), "default_action": "login", "challenge_unenrolled": "true"}
+    assert operator.send(PAGE, form).status_code == 303
+    settings = kit.tenant().settings
+    assert (settings.default_action, settings.challenge_unenrolled) == ("login", True)
+    assert operator.send(PAGE, {**operator.fields(PAGE), "default_action": "log in"}).status_code == 422
+
+
+def test_a_form_that_changes_nothing_writes_nothing(operator: Operator, kit: TenantKit) -> None:
+    """Neither a revision nor an event, whatever was changed before."""
+    operator.send(PAGE, {**operator.fields(PAGE), "name": "The Shop", "rules": '[default]\ndefault = "BLOCK"'})
+    before = kit.run(kit.tenants.changes_of("shop"))
+    answer = operator.send(PAGE, operator.fields(PAGE))
+    assert answer.headers["location"].endswith("?done=same")
+    assert kit.run(kit.tenants.changes_of("shop")) == before
+    assert len(kit.run(kit.tenant().passkeys.list_events(EventFilter())).events) == 1
+    assert "Nothing was changed" in operator.get(f"{PAGE}?done=same").text
+
+
+def test_a_form_without_a_field_is_none_of_ours(operator: Operator, kit: TenantKit) -> None:
+    """What a page of an older release does not have is not taken for what its operator has emptied."""
+    form = operator.fields(PAGE)
+    for missing in form:
+        sent = {name: value for name, value in form.items() if name != missing}
+        answer = operator.send(PAGE, sent)
+        assert answer.status_code == 400, missing
+        assert "incomplete" in answer.text
+    assert operator.send(PAGE, {**form, "revision": "x"}).status_code == 400
+    assert stored(kit) == {}
+
+
+def test_a_text_of_the_file_can_be_switched_off(tmp_path: Path) -> None:
+    """Where its key may be without one; and it comes back as the file has it."""
+    with portal_kit(tmp_path, bank_more='webhook_url = "http://localhost:9/hook"\nrp_id = "example.com"') as (kit, app):
+        operator, page = Operator(kit, app), "/tenants/bank/settings"
+        operator.sign_in()
+        assert operator.get(page).text.count('type="checkbox" name="none"') == 3
+        form = {**operator.fields(page), "webhook_url": "", "name": "", "rp_id": ""}
+        answer = operator.send(page, {**form, "none": ["webhook_url", "name", "rp_id", "hostname", "origins"]})
+        assert answer.status_code == 303
+        settings = kit.tenant("bank").settings
+        assert (settings.webhook_url, settings.config.name, settings.config.rp_id) == (None, None, "bank.example.com")
+        text = operator.get(page).text
+        assert text.count(" checked") == 3
+        assert fields(text)["webhook_url"] == ""
+        refused = operator.send(page, {**operator.fields(page), "name": "Both", "none": ["name"]})
+        assert refused.status_code == 422
+        assert "either a value, or none" in refused.text
+        operator.send(page, operator.fields(page))
+        assert kit.tenant("bank").settings.webhook_url == "http://localhost:9/hook"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://localhost/x", "https://LOCALHOST./x", "https://shop.localhost/x", "https://127.0.0.1/x"),
+        *("https://127.1/x", "https://2130706433/x", "https://0x7f000001/x", "https://[::1]/x", "https://10.1.2.3/x"),
+        *("https://[::ffff:10.0.0.1]/x", "https://[64:ff9b::a00:1]/x", "https://169.254.169.254/latest", "https://x/"),
+        *(
+            "https://[fe80::1]/x",
+            "https://metadata.google.internal/x",
+            "http://example.com/x",
+            "https://[::127.0.0.1]/",
+        ),
+        *("http://localhost:8000/x", "https://192.168.0.1.:443/x", "https://100.64.0.1/x", "https://[2002:7f00:1::]/x"),
+    ],
+)
+def test_webhooks_lead_out_of_the_servers_network(operator: Operator, kit: TenantKit, url: str) -> None:
+    """Who looks after the portal cannot have the server ask what is behind its firewall. The file may."""
+    answer = operator.send(PAGE, {**operator.fields(PAGE), "webhook_url": url})
+    assert answer.status_code == 422
+    assert "private address" in answer.text.partition('id="webhook_url-wrong">')[2].partition("</p>")[0]
+    assert stored(kit) == {}
+
+
+@pytest.mark.parametrize("url", ["https://example.com/x?y", "https://8.8.8.8:8443/", "https://[2606:4700::1111]/x"])
+def test_webhooks_go_to_hosts_on_the_internet(operator: Operator, kit: TenantKit, url: str) -> None:
+    assert operator.send(PAGE, {**operator.fields(PAGE), "webhook_url": url}).status_code == 303
+    assert kit.tenant().settings.webhook_url == url
+
+
+def test_another_rp_id_is_said_twice_where_there_are_users(operator: Operator, kit: TenantKit) -> None:
+    """Else one slip of the hand takes everybody's passkeys; whichever field it follows from."""
+    kit.run(kit.tenant().passkeys.get_or_create_user("ada", "Ada"))
+    other = {"hostname": "shop.example.org", "redirect_urls": "", "frame_origins": "", "cors_origins": ""}
+    for change, new in (({"rp_id": "example.com"}, "example.com"), (other, "shop.example.org")):
+        for confirmed in ({}, {"confirm_rp_id": ""}, {"confirm_rp_id": "shop.example.com"}, {"confirm_rp_id": "x"}):
+            answer = operator.send(PAGE, {**operator.fields(PAGE), **change, **confirmed})
+            assert answer.status_code == 422
+            assert f"write {new} here" in answer.text
+            assert 'id="rp_id-wrong"' in answer.text
+        assert kit.tenant().settings.config.rp_id == "shop.example.com"
+    assert "confirm_rp_id" not in operator.get(PAGE).text
+    confirmed = {"rp_id": "example.com", "confirm_rp_id": "example.com"}
+    assert operator.send(PAGE, {**operator.fields(PAGE), **confirmed}).status_code == 303
+    assert kit.tenant().settings.config.rp_id == "example.com"
+    assert operator.send(PAGE, {**operator.fields(PAGE), "name": "Same RP ID"}).status_code == 303
+
+
+def test_another_rp_id_is_nothing_where_there_is_nobody(operator: Operator, kit: TenantKit) -> None:
+    assert operator.send(PAGE, {**operator.fields(PAGE), "rp_id": "example.com"}).status_code == 303
+    assert kit.tenant().settings.config.rp_id == "example.com"
+
+
+@pytest.mark.parametrize("values", [b'{"rp_id": "other.example"}', b"[]", b"", b'{"later": 1}'])
+def test_a_tenant_that_is_not_served_can_be_mended(operator: Operator, kit: TenantKit, values: bytes) -> None:
+    """The portal shows what is wrong, and what is saved there is served at once."""
+    overrides = Overrides(values=values, updated_at=kit.clock.time, revision=1, realm="shop")
+    kit.run(kit.storage.repository.replace_overrides(overrides, None))
+    assert list(kit.run(kit.tenants.problems())) == ["shop"]
+    assert "not served" in operator.get("/").text
+    for page in ("", "/users", "/events", "/keys", "/settings"):
+        assert operator.get(f"/tenants/shop{page}").status_code == 200
+    assert 'class="message error' in operator.get(PAGE).text
+    form = {**operator.fields(PAGE), "rp_id": "", "name": "Mended"}
+    assert operator.send(PAGE, form).status_code == 303
+    assert kit.tenant().settings.config.name == "Mended"
+    assert "not served" not in operator.get("/").text
+
+
+def test_rules_nest_no_deeper_than_they_can_be_read_again(operator: Operator, kit: TenantKit) -> None:
+    """The deepest that is taken comes back as it was; one more is refused at its field, by whatever spelling."""
+
+    def rules(depth: int) -> str:
+        inner = '{ custom = { a = { equals = "x" } } }'
+        for _ in range(depth):
+            inner = f"{{ any_of = [{inner}] }}"
+        return f'[[actions.a.rules]]\nid = "deep"\noutcome = "BLOCK"\nwhen = {inner}'
+
+    assert operator.send(PAGE, {**operator.fields(PAGE), "rules": rules(3)}).status_code == 303
+    before = stored(kit)
+    assert read_rules(operator.fields(PAGE)["rules"])["actions"] == before["actions"]
+    headers = "[[actions.a.rules]]\nid = 'x'\noutcome = 'BLOCK'\n" + "".join(
+        f"[[actions.a.rules.when{'.any_of' * depth}]]\n" for depth in range(1, 12)
+    )
+    for text in (rules(4), rules(12), rules(500), headers, "x = " + "[" * 5_000):
+        answer = operator.send(PAGE, {**operator.fields(PAGE), "rules": text})
+        assert answer.status_code == 422
+        assert 'id="rules-wrong"' in answer.text
+    assert stored(kit) == before
 
 
 def test_a_list_of_the_file_can_be_emptied(operator: Operator, kit: TenantKit) -> None:
@@ -213,8 +358,23 @@ def test_a_change_is_in_force_in_another_process(operator: Operator, kit: Tenant
 def test_a_change_is_an_event_that_names_keys_and_no_values(operator: Operator, kit: TenantKit) -> None:
     operator.send(PAGE, {**operator.fields(PAGE), "webhook_url": "https://example.com/hook?token=not-for-the-log"})
     events = kit.run(kit.tenant().passkeys.list_events(EventFilter(types=(EventType.SETTINGS_CHANGED,)))).events
-    assert [dict(event.details) for event in events] == [{"keys": "webhook_url", "revision": "1"}]
+    assert [(event.details["keys"], event.details["revision"]) for event in events] == [("webhook_url", "1")]
     assert "not-for-the-log" not in operator.get("/tenants/shop/events").text
+
+
+def test_an_event_says_who_changed_what_this_time(operator: Operator, kit: TenantKit) -> None:
+    """The session, and what this save changed or took back."""
+    operator.send(PAGE, {**operator.fields(PAGE), "name": "New", "number_matching": "true"})
+    operator.send(PAGE, {**operator.fields(PAGE), "name": "", "cors_origins": ""})
+    events = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events
+    assert [event.details["keys"] for event in events] == ["cors_origins, name", "name, number_matching"]
+    assert {event.details["by"] for event in events} == {"operator"}
+    (session,) = {event.details["session"] for event in events}
+    operator.sign_in()
+    operator.send(PAGE, {**operator.fields(PAGE), "name": "Newer"})
+    newest = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events[0]
+    assert re.fullmatch("[0-9a-f]{16}", session)
+    assert newest.details["session"] != session
 
 
 def test_the_other_tenant_stays_as_it_is(operator: Operator, kit: TenantKit) -> None:

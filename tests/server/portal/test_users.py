@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from passkeycore.actions import ActionState
 from passkeycore.engine.records import EventCount, EventType
 from passkeycore.engine.tenancy.records import Profile
 from passkeycore.server.portal.charts import HEIGHT, draw, percent
@@ -113,6 +114,25 @@ def test_nobody_is_nobody(operator: Operator, verb: str, user: str) -> None:
     assert operator.get(f"{TENANT}/user").status_code == 400
 
 
+def test_what_is_done_to_a_user_says_who_did_it(operator: Operator, kit: TenantKit) -> None:
+    """Events of the portal name its session; those of others do not."""
+    sign_up(kit, "ada")
+    operator.send(f"{TENANT}/user/disable", {"user": "ada"})
+    operator.send(f"{TENANT}/user/enable", {"user": "ada"})
+    operator.send(f"{TENANT}/user/remove", {"user": "ada", "id": authenticators(kit, "ada")[0]})
+    events = kit.run(kit.tenant().passkeys.list_events()).events
+    assert [event.type.value for event in events] == [
+        *("passkey.removed", "user.enabled", "user.disabled", "passkey.registered"),
+    ]
+    assert [event.details.get("by") for event in events] == ["operator", "operator", "operator", None]
+    assert len({event.details["session"] for event in events[:3]}) == 1
+
+
+@pytest.mark.parametrize("verb", ["remove", "disable", "enable"])
+def test_a_form_without_its_fields_is_none(operator: Operator, verb: str) -> None:
+    assert operator.send(f"{TENANT}/user/{verb}", {"id": "AAAA"}).status_code == 400
+
+
 def test_names_of_users_are_text_to_a_browser(operator: Operator, kit: TenantKit) -> None:
     """An id and a name are whatever the application says, and sometimes the user."""
     evil = '"><script>alert(1)</script>&'
@@ -146,6 +166,26 @@ class TestEvents:
         assert len(self.types(operator, "?from=2026-11-04")) == 2
         assert len(self.types(operator, "?from=2026-11-04&until=2026-11-04&user=ben&type=")) == 2
         assert self.types(operator, "?from=2026-11-05") == []
+
+    def test_actions_are_found_by_their_word_and_state(self, operator: Operator, kit: TenantKit) -> None:
+        """However many other events lie between; each page goes on where the one before has ended."""
+        actions = kit.tenant().actions
+        kit.run(actions.track("ada", "withdraw"))
+        for _ in range(110):
+            kit.run(actions.track("ben", "transfer"))
+            kit.clock.pass_(1)
+        kit.run(actions.track("ada", "withdraw"))
+        assert self.types(operator, "?action=withdraw") == ["action.tracked"] * 2
+        assert self.types(operator, "?action=withdraw&state=CHALLENGE_REQUIRED&user=ada") == ["action.tracked"] * 2
+        for nothing in ("action=other", "action=withdraw&state=ALLOW", "action=withdraw&type=passkey.registered"):
+            assert self.types(operator, f"?{nothing}") == []
+        first = operator.get(f"{TENANT}/events?action=transfer&state=CHALLENGE_REQUIRED").text
+        older = first.partition('<p class="more">')[2].partition('href="')[2].partition('"')[0].replace("&amp;", "&")
+        assert "action=transfer" in older
+        assert "state=CHALLENGE_REQUIRED" in older
+        counts = [first.count(">action.tracked</span>"), len(self.types(operator, older.partition("events")[2]))]
+        assert sum(counts) == 110
+        assert min(counts) > 0
 
     def test_older_events_are_a_page_away_with_the_same_filter(self, operator: Operator, kit: TenantKit) -> None:
         kit.run(kit.tenant().passkeys.get_or_create_user("ada", "x"))
@@ -184,6 +224,22 @@ class TestCharts:
         assert operator.get(f"{TENANT}?days=7").text.count("<tr>") < page.count("<tr>")
         for odd in ("x", "-1", "999999999999"):
             assert operator.get(f"{TENANT}?days={odd}").status_code == 200
+
+    def test_actions_have_a_share_of_success(self, operator: Operator, kit: TenantKit) -> None:
+        """Of those that came to an end, each once, on the day of its last change; others wait, and count as begun."""
+        rules = '[default]\ndefault = "REVIEW"'
+        page = f"{TENANT}/settings"
+        operator.send(page, {**operator.fields(page), "rules": rules})
+        for state in ("REVIEW_SUCCEEDED", "REVIEW_SUCCEEDED", "REVIEW_FAILED", None):
+            tracked = kit.run(kit.tenant().actions.track("ada", "transfer"))
+            if state is not None:
+                key = tracked.action.idempotency_key
+                kit.run(kit.tenant().actions.update_action("ada", "transfer", key, state=ActionState(state)))
+        chart = operator.get(TENANT).text.partition(">Actions</h2>")[2].partition("</section>")[0]
+        assert "<strong>66.7 %</strong>" in chart
+        assert "Succeeded <b>2</b>" in chart
+        begun = operator.get(TENANT).text.partition(">Actions begun</h2>")[2].partition("</section>")[0]
+        assert "Begun <b>4</b>" in begun
 
     def test_bars_stay_within_their_picture(self) -> None:
         today = date(2026, 11, 3)

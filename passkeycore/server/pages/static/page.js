@@ -15,6 +15,33 @@ const STALE = new Set(["action_state", "token_expired", "token_invalid"]); // th
 
 export { element, page };
 
+// --- The address of this page ---
+
+// It opens the page to whoever has it, so it does not stay where people see and copy it: the tab remembers it, and a
+// page that is loaded again without it finds it there. A frame has no address that anybody sees.
+let address = location.href;
+const isFrame = window.parent !== window;
+
+function hide() {
+  if (!isFrame) history.replaceState({ address }, "", location.pathname);
+}
+
+if (page.lost) {
+  if (history.state?.address) location.replace(history.state.address);
+  else element("content").hidden = false;
+} else {
+  hide();
+}
+
+export const again = () => (location.href === address ? location.reload() : location.replace(address));
+
+// The same page, which the server now knows by something else.
+export function goOnAs(token, other) {
+  page.token = token;
+  address = new URL(other, location.href).href;
+  hide();
+}
+
 export class Refusal extends Error {
   constructor(status, { code, message, signal }) {
     super(message);
@@ -24,7 +51,7 @@ export class Refusal extends Error {
 
 // --- The page around this one, or the one that has opened it ---
 
-const listener = () => (window.parent !== window ? window.parent : window.opener);
+const listener = () => (isFrame ? window.parent : window.opener);
 
 // To each origin by itself: the browser hands it to a page of that origin, and to no other.
 function tell(message) {
@@ -95,7 +122,7 @@ export function say(text) {
 
 export async function explain(error) {
   if (error.signal) await signal({ signalUnknownCredential: error.signal });
-  if (STALE.has(error.code)) return location.reload();
+  if (STALE.has(error.code)) return again();
   element("status").textContent = "";
   element("alert").textContent =
     error instanceof Refusal ? error.message : (SENTENCES[error.name] ?? "Something went wrong. Please try again.");

@@ -1,6 +1,6 @@
 // The page with the user's passkeys and devices: rename, remove, add.
 
-import { FOLLOW, createPasskey, during, element, post, say, signal, supported } from "./page.js";
+import { FOLLOW, again, createPasskey, during, element, goOnAs, post, say, signal, supported } from "./page.js";
 
 const list = element("list");
 
@@ -40,7 +40,8 @@ for (const row of list.children) {
   row.querySelector(".remove")?.addEventListener("click", async ({ currentTarget }) => {
     if (!(await sure(name.textContent))) return currentTarget.focus();
     during(currentTarget, async () => {
-      const { left, signals } = await post("/authenticators/remove", { id: row.dataset.id });
+      const { left, signals, token, address } = await post("/authenticators/remove", { id: row.dataset.id });
+      if (token) goOnAs(token, address);
       row.remove();
       element("empty").hidden = left > 0;
       say(`${name.textContent} was removed.`);
@@ -70,7 +71,7 @@ add?.addEventListener("click", () =>
     add,
     async () => {
       await createPasskey();
-      location.reload();
+      again();
     },
     FOLLOW,
   ),

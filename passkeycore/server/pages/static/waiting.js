@@ -1,6 +1,6 @@
 // The page that waits for the user's phone: after a push message, or until the phone has scanned the code.
 
-import { during, element, end, explain, leave, page, post, say } from "./page.js";
+import { again, during, element, end, explain, leave, page, post, say } from "./page.js";
 
 const POLL_MS = 2_000;
 const LATE_MS = 10_000; // when the server does not answer, or says that there were too many requests
@@ -17,6 +17,8 @@ const waiting = element("waiting");
 const way = waiting.dataset.way;
 let begun = null; // what the phone is to answer now
 let timer = 0;
+let done = false;
+let asking = false; // the proof is given out once: two questions at a time, and one is told that it has gone
 
 async function start() {
   const started = await post("/device/start", { way });
@@ -53,23 +55,31 @@ function stop(words) {
 
 async function poll() {
   clearTimeout(timer);
-  if (!begun) return;
+  if (!begun || asking) return;
   const asked = begun;
   let after = POLL_MS;
+  asking = true;
   try {
     const { state, ending } = await post("/device/poll", { challenge: asked.challenge });
-    if (begun !== asked) return;
+    asking = false;
     if (ending) {
-      remember(null);
+      remember(null); // even of one that was given up meanwhile: the user has confirmed it
       begun = null;
+      done = true;
       return end(ending, "Confirmed");
     }
+    if (begun !== asked) return poll();
     if (state === "expired" && way === "qr-code" && !document.hidden) return await start(); // nobody was asked yet
-    if (state === "rejected") return location.reload(); // it ends the action
+    if (state === "rejected") return again(); // it ends the action
     if (state === "failed" || state === "expired") return stop(WORDS[state]);
     if (state === "claimed") say(WORDS.claimed);
   } catch (error) {
-    if (begun !== asked) return;
+    asking = false;
+    if (begun !== asked) return poll();
+    if (error.code === "challenge_unknown") {
+      remember(null); // the answer before this one was lost on its way: the page that is shown now knows what came of it
+      return again();
+    }
     if (error.status && error.status !== 429) {
       stop("");
       return explain(error);
@@ -79,14 +89,15 @@ async function poll() {
   timer = setTimeout(poll, after);
 }
 
-// No device shall go on asking for what nobody waits for.
+// No device shall go on asking for what nobody waits for. Gives false when it was confirmed in that moment.
 async function giveUp() {
-  if (!begun) return;
+  if (!begun) return !done;
   const { challenge } = begun;
   begun = null;
   remember(null);
   clearTimeout(timer);
   await post("/device/cancel", { challenge }).catch(() => {});
+  return !done;
 }
 
 // So that a page that is loaded again goes on waiting, and does not ask the phone a second time.
@@ -115,8 +126,7 @@ document.addEventListener("visibilitychange", () => {
 for (const other of document.querySelectorAll(".other")) {
   other.addEventListener("click", async (event) => {
     event.preventDefault();
-    await giveUp();
-    location.replace(other.href);
+    if (await giveUp()) location.replace(other.href);
   });
 }
 element("leave")?.addEventListener(
@@ -124,8 +134,7 @@ element("leave")?.addEventListener(
   async (event) => {
     if (!begun) return;
     event.stopImmediatePropagation();
-    await giveUp();
-    leave();
+    if (await giveUp()) leave();
   },
   true,
 );

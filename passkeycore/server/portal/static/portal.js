@@ -29,6 +29,13 @@ async function post(path, members = {}) {
   return answer;
 }
 
+function secretShown() {
+  const field = element("secret");
+  const secret = field.value;
+  field.value = "";
+  return { secret };
+}
+
 const WORK = {
   async use() {
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(await post("/sign-in/passkey/start"));
@@ -36,7 +43,7 @@ const WORK = {
     return post("/sign-in/passkey/finish", credential.toJSON());
   },
   async create() {
-    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(await post("/access/passkey/start"));
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(await post("/access/passkey/start", secretShown()));
     const credential = await navigator.credentials.create({ publicKey });
     return post("/access/passkey/finish", credential.toJSON());
   },
@@ -50,7 +57,9 @@ let busy = false;
 
 for (const button of supported ? document.querySelectorAll("[data-passkey]") : []) {
   for (const shown of [button, element("with-passkey"), element("or")]) if (shown) shown.hidden = false;
-  button.addEventListener("click", async () => {
+  button.addEventListener("click", async (event) => {
+    if (button.form && !button.form.reportValidity()) return;
+    event.preventDefault();
     if (busy) return;
     busy = true;
     element("alert").textContent = "";

@@ -1,4 +1,4 @@
-"""Django: ``asgi.py`` sends what is below ``/passkeys`` there, and all else to Django, whose sessions are used."""
+"""Django: ``asgi.py`` sends what is below ``/passkeys`` there, and all else to Django, whose users sign in."""
 
 # Django ships no types, so that what comes from it is Any for a type checker.
 # mypy: disable-error-code="import-untyped"
@@ -7,89 +7,73 @@
 import json
 from typing import Any
 
-import django
 import uvicorn
 from django.conf import settings
-from django.contrib.sessions.backends.signed_cookies import SessionStore
-from django.core.asgi import get_asgi_application
+from django.core.management import call_command
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from passkeycore import PasskeyError
-from passkeycore.server import PasskeyApp
-from passkeycore.server.api import SignIn, visitor_binding
+from passkeycore.server.api import visitor_binding
 
-from .common import PAGE, PURPOSE, SECRET, Place, place
+from .common import PAGE, PURPOSE, SECRET, begin, mount, own_passkeys
 
-_COOKIE = "sessionid"
-_USER = "user"
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-def user_id_of(request: Request) -> str | None:
-    """Who is signed in with Django."""
-    user_id: str | None = SessionStore(request.cookies.get(_COOKIE)).get(_USER)
-    return user_id
-
-
-def start_session(request: Request, done: SignIn) -> Response:
-    """Django's session, begun outside of Django."""
-    session = SessionStore()
-    session[_USER] = done.user_id
-    session.save()
-    answer = JSONResponse({})
-    answer.set_cookie(_COOKIE, session.session_key or "", httponly=True, samesite="lax")
-    return answer
-
-
-def application(where: Place) -> ASGIApp:
+def application() -> ASGIApp:
     """The host."""
     settings.configure(
         SECRET_KEY=SECRET,
         ALLOWED_HOSTS=["localhost"],
-        ROOT_URLCONF=tuple(urls(where)),
-        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-        MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "django.db"}},
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+        ],
+        AUTHENTICATION_BACKENDS=[_BACKEND],
     )
-    django.setup()
-    site = get_asgi_application()
-    passkeys = PasskeyApp(where.passkeys, current_user=user_id_of, on_sign_in=start_session)
-
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/passkeys/"):
-            await passkeys({**scope, "root_path": "/passkeys"}, receive, send)
-        elif scope["type"] == "http":
-            await site(scope, receive, send)
-
-    return dispatch
+    defined = mount("Django")
+    call_command("migrate", verbosity=0)
+    settings.ROOT_URLCONF = tuple(urls(defined["passkeys"]))
+    app: ASGIApp = defined["application"]
+    return app
 
 
-def urls(where: Place) -> list[Any]:
+def urls(mounted: Any) -> list[Any]:
     """The host's own routes."""
-    passkeys = where.own_passkeys
-    mounted = where.passkeys
+    from django.contrib.auth import get_user_model, login, logout
+
+    own = own_passkeys()
 
     def page(request: Any) -> HttpResponse:
         return HttpResponse(PAGE.encode())
 
     def enter(request: Any) -> HttpResponse:
-        request.session[_USER] = json.loads(request.body)["name"]
+        users: Any = get_user_model().objects
+        user, _ = users.get_or_create(username=json.loads(request.body)["name"])
+        login(request, user, backend=_BACKEND)
         return JsonResponse({})
 
     def leave(request: Any) -> HttpResponse:
-        request.session.flush()
+        logout(request)
+        return JsonResponse({})
+
+    def close(request: Any) -> HttpResponse:
+        request.user.is_active = False
+        request.user.save()
         return JsonResponse({})
 
     def who(request: Any) -> HttpResponse:
-        return JsonResponse({"user": request.session.get(_USER)})
+        return JsonResponse({"user": request.user.username or None})
 
     def transfer(request: Any) -> HttpResponse:
-        proof, user_id = json.loads(request.body)["proof"], request.session.get(_USER, "")
+        proof, user_id = json.loads(request.body)["proof"], str(request.user.pk)
         try:
             binding = visitor_binding(mounted, request.COOKIES)
-            passkeys.validate_step_up(proof, user_id=user_id, purpose=PURPOSE, binding=binding)
+            own.validate_step_up(proof, user_id=user_id, purpose=PURPOSE, binding=binding)
         except PasskeyError as error:
             return JsonResponse({"code": error.code}, status=error.http_status)
         return JsonResponse({"transferred": 42})
@@ -98,11 +82,12 @@ def urls(where: Place) -> list[Any]:
         path("", page),
         path("enter", enter),
         path("leave", leave),
+        path("close", close),
         path("who", who),
         path("transfer", transfer),
     ]
 
 
 if __name__ == "__main__":
-    where = place()
-    uvicorn.run(application(where), port=where.port, log_level="warning", lifespan="off")
+    port = begin()
+    uvicorn.run(application(), port=port, log_level="warning", lifespan="off")

@@ -9,26 +9,15 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 
 from passkeycore import PasskeyError
-from passkeycore.server import PasskeyApp
-from passkeycore.server.api import SignIn, visitor_binding
+from passkeycore.server.api import visitor_binding
 
-from .common import PAGE, PURPOSE, SECRET, Place, place
+from .common import PAGE, PURPOSE, SECRET, begin, mount
 
 
-def application(where: Place) -> FastAPI:
+def application() -> FastAPI:
     """The host."""
     app = FastAPI()
     app.add_middleware(SessionMiddleware, secret_key=SECRET)
-    passkeys = where.passkeys
-
-    def user_id_of(request: Request) -> str | None:
-        user_id: str | None = request.session.get("user")
-        return user_id
-
-    def start_session(request: Request, done: SignIn) -> None:
-        request.session["user"] = done.user_id
-
-    app.mount("/passkeys", PasskeyApp(passkeys, current_user=user_id_of, on_sign_in=start_session))
 
     @app.get("/")
     async def page() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction]
@@ -46,20 +35,21 @@ def application(where: Place) -> FastAPI:
 
     @app.get("/who")
     async def who(request: Request) -> dict[str, str | None]:  # pyright: ignore[reportUnusedFunction]
-        return {"user": user_id_of(request)}
+        return {"user": request.session.get("user")}
 
     @app.post("/transfer")
     async def transfer(request: Request, proof: Annotated[str, Body(embed=True)]) -> Any:  # pyright: ignore
-        binding = visitor_binding(passkeys, request.cookies)
+        binding, user_id = visitor_binding(passkeys, request.cookies), request.session.get("user", "")
         try:
-            await passkeys.validate_step_up(proof, user_id=user_id_of(request) or "", purpose=PURPOSE, binding=binding)
+            await passkeys.validate_step_up(proof, user_id=user_id, purpose=PURPOSE, binding=binding)
         except PasskeyError as error:
             return JSONResponse({"code": error.code}, error.http_status)
         return {"transferred": 42}
 
+    passkeys = mount("FastAPI", app)["passkeys"]
     return app
 
 
 if __name__ == "__main__":
-    where = place()
-    uvicorn.run(application(where), port=where.port, log_level="warning")
+    port = begin()
+    uvicorn.run(application(), port=port, log_level="warning")

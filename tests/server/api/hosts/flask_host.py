@@ -1,47 +1,20 @@
 """Flask: a2wsgi turns the ASGI application into one of WSGI, and Werkzeug sends what is below ``/passkeys`` there."""
 
 import json
-from typing import Any, cast
 
-from a2wsgi import ASGIMiddleware
 from flask import Flask, Response, jsonify, request, session
-from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import BadSignature, URLSafeTimedSerializer
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import run_simple
 
 from passkeycore import PasskeyError
-from passkeycore.server import PasskeyApp
-from passkeycore.server.api import SignIn, visitor_binding
+from passkeycore.server.api import visitor_binding
 
-from .common import PAGE, PURPOSE, SECRET, Place, place
-
-_COOKIE = "session"
+from .common import PAGE, PURPOSE, SECRET, begin, mount, own_passkeys
 
 
-def application(where: Place) -> Any:
+def application() -> Flask:
     """The host."""
     app = Flask(__name__)
     app.secret_key = SECRET
-    passkeys, own = where.passkeys, where.own_passkeys
-    cookies = cast("URLSafeTimedSerializer", SecureCookieSessionInterface().get_signing_serializer(app))
-
-    def user_id_of(request: Request) -> str | None:
-        try:
-            members = cookies.loads(request.cookies.get(_COOKIE, ""))
-        except BadSignature:
-            return None
-        user_id: str | None = members.get("user")
-        return user_id
-
-    def start_session(request: Request, done: SignIn) -> JSONResponse:
-        answer = JSONResponse({})
-        answer.set_cookie(_COOKIE, str(cookies.dumps({"user": done.user_id})), httponly=True, samesite="lax")
-        return answer
-
-    mounted: Any = PasskeyApp(passkeys, current_user=user_id_of, on_sign_in=start_session)  # both have types of ASGI
 
     @app.get("/")
     def page() -> str:  # pyright: ignore[reportUnusedFunction]
@@ -71,9 +44,10 @@ def application(where: Place) -> Any:
             return jsonify({"code": error.code}), error.http_status
         return jsonify({"transferred": 42}), 200
 
-    return DispatcherMiddleware(app, {"/passkeys": cast("Any", ASGIMiddleware(mounted))})
+    passkeys, own = mount("Flask", app)["passkeys"], own_passkeys()
+    return app
 
 
 if __name__ == "__main__":
-    where = place()
-    run_simple("127.0.0.1", where.port, application(where), threaded=True)
+    port = begin()
+    run_simple("127.0.0.1", port, application(), threaded=True)
