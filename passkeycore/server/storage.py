@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..engine.repository import AsyncCeremonyRepository
 
-_THREADS: Final = 10  # as many as there are connections in the pool
+_THREADS: Final = 4  # more only wait for each other, as Python runs one at a time
 _ANSWER_S: Final = 1.0  # what asks expects a second or two, and asks again
 _TIMEOUT_S: Final = 5.0  # as `passkeycore.repositories.redis` has it
 
