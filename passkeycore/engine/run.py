@@ -2,15 +2,21 @@
 
 A flow is an ``async def`` over asynchronous protocols. Over a synchronous repository none of its awaits ever suspends,
 so one step drives it to its end: no event loop, no threads. The methods that are made here keep the flow's exact
-signature for type checkers and for `help()`, and a traceback names the flow's line.
+signature for type checkers and for `help()`, and a traceback names the flow's line. An asynchronous service whose
+repositories are all in the same threads takes that one step there, instead of a trip for each method.
 """
 
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
+from threading import local
 from types import SimpleNamespace
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 _C = TypeVar("_C", covariant=True)
 _T = TypeVar("_T")
@@ -66,6 +72,38 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
     raise ConfigurationError("something in this synchronous flow waits for an event loop")
 
 
+def flow_threads(*repositories: object) -> "Executor | None":
+    """The threads in which flows over all of these run as a whole, one trip for each; None: there are no such.
+
+    Args:
+        repositories: Each an `InThreads`, or anything else, whose flows run in the event loop. None does not count.
+    """
+    found = {getattr(repository, "flow_threads", None) for repository in repositories if repository is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_within(threads: object) -> bool:
+    """Whether this runs in a flow that runs as a whole in one of these threads."""
+    return _here.threads is threads
+
+
+class _Here(local):
+    """Of this thread: whose it is, while a flow runs in it."""
+
+    threads: object = None
+
+
+_here = _Here()
+
+
+def _run_within(threads: object, flow: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    _here.threads = threads
+    try:
+        return run(flow())
+    finally:
+        _here.threads = None
+
+
 def synchronous(
     flow: Callable[Concatenate[_C, _P], Coroutine[Any, Any, _T]],
 ) -> Callable[Concatenate[HasContext[_C], _P], _T]:
@@ -80,10 +118,16 @@ def synchronous(
 def asynchronous(
     flow: Callable[Concatenate[_C, _P], Coroutine[Any, Any, _T]],
 ) -> Callable[Concatenate[HasContext[_C], _P], Coroutine[Any, Any, _T]]:
-    """`flow` as the method of an asynchronous service."""
+    """`flow` as the method of an asynchronous service; as a whole in a thread, where the service has `flow_threads`."""
 
     async def method(self: HasContext[_C], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await flow(self.context, *args, **kwargs)
+        threads: Executor | None = getattr(self, "flow_threads", None)
+        if threads is None:
+            return await flow(self.context, *args, **kwargs)
+        from asyncio import get_running_loop  # only for those who have one
+
+        whole = partial(flow, self.context, *args, **kwargs)
+        return await get_running_loop().run_in_executor(threads, _run_within, threads, whole)
 
     return _named(method, flow)
 

@@ -1,7 +1,7 @@
 """`InThreads`: a synchronous repository for an asynchronous service, such as one over an ORM that knows no asyncio.
 
-Each method runs as a whole in a thread of a pool. A driver for asyncio goes back and forth between tasks for each
-statement instead; where a method has several, one trip to a thread costs less than half of that.
+Each method runs as a whole in a thread of a pool, and a service whose repositories are all there takes one trip for a
+whole flow. A driver for asyncio goes back and forth between tasks for each statement, which costs several times that.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from ..engine.repository import (
     PasskeyRepository,
     SpentRepository,
 )
+from ..engine.run import is_within
 from ..engine.tenancy.repository import TenancyRepository
 from ..engine.webhooks.repository import OutboxRepository
 from ..errors import ConfigurationError
@@ -38,6 +39,8 @@ def _method(
 
     async def awaited(within: "InThreads", *args: _P.args, **kwargs: _P.kwargs) -> _T:
         call: Callable[[], _T] = partial(getattr(within.repository, name), *args, **kwargs)
+        if is_within(within.threads):  # the whole flow is there
+            return call()
         return await asyncio.get_running_loop().run_in_executor(within.threads, call)
 
     awaited.__name__, awaited.__doc__ = name, f"See the synchronous `{name}`."
@@ -53,10 +56,12 @@ class InThreads:
     Attributes:
         repository: The synchronous one.
         threads: Where it runs.
+        flow_threads: The same: services whose repositories are all there run their flows as a whole there.
     """
 
     repository: object
     threads: ThreadPoolExecutor
+    flow_threads: ThreadPoolExecutor
 
     def __init__(self, repository: object, *, threads: int = 10) -> None:
         """Begins no thread yet.
@@ -73,6 +78,7 @@ class InThreads:
             raise ConfigurationError(f"a number from 1 to {_MOST}", path="threads")
         self.repository = repository
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="passkeycore-repository")
+        self.flow_threads = self.threads
         for name in _METHODS - {*dir(repository)}:
             setattr(self, name, None)  # a service that needs it says so when it is built
 

@@ -16,13 +16,15 @@ from ..devices.repository import AsyncDeviceRepository
 from ..devices.service import AsyncDeviceService, DeviceService
 from ..passkeys.service import AsyncPasskeyService, PasskeyService
 from ..repository import AsyncEventRepository, AsyncPasskeyRepository
-from ..run import asynchronous, awaited, immediate, synchronous
+from ..run import asynchronous, awaited, flow_threads, immediate, synchronous
 from ..service import Adapt, check_number, check_tokens
 from . import challenges, enrolment, in_app, sign_in, tracking
 from .context import ActionContext
 from .repository import ActionRepository, ActionsOfUsers, AsyncActionRepository, AsyncActionsOfUsers
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ...tokens import Tokens
 
 _S = TypeVar("_S", bound="_Service")
@@ -211,7 +213,13 @@ class ActionService(_Service):
 
 
 class AsyncActionService(_Service):
-    """`ActionService` over an asynchronous repository, for asyncio: the same methods, awaited."""
+    """`ActionService` over an asynchronous repository, for asyncio: the same methods, awaited.
+
+    Over repositories that are all in the same `InThreads`, each method runs there as a whole.
+    """
+
+    flow_threads: "Executor | None" = None
+    """Where it does; None: in the event loop."""
 
     def __init__(
         self,
@@ -236,6 +244,7 @@ class AsyncActionService(_Service):
             lifetime_s=lifetime_s,
             max_attempts=max_attempts,
         )
+        self.flow_threads = flow_threads(repository, passkeys, devices)
 
     def using(self, repository: AsyncActionsOfUsers) -> "AsyncActionService":
         """The same service over another repository, such as one that joins a transaction of the caller's.

@@ -13,13 +13,15 @@ from ...devices import ChallengeIdVerifier, SignedVerifier
 from ...errors import ConfigurationError
 from ..records import Event
 from ..repository import AsyncEventRepository
-from ..run import asynchronous, awaited, immediate, synchronous
+from ..run import asynchronous, awaited, flow_threads, immediate, synchronous
 from ..service import Adapt, check_number, check_tokens, surroundings
 from . import answers, authenticators, challenges, credentials, enrolment
 from .context import DeviceContext
 from .repository import AsyncDeviceRepository, DeviceRepository
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ...app_attest import AppAttestPolicy
     from ...tokens import Tokens
     from ..events import EventDispatcher
@@ -216,7 +218,13 @@ class DeviceService(_Service):
 
 
 class AsyncDeviceService(_Service):
-    """`DeviceService` over an asynchronous repository, for asyncio: the same methods, awaited."""
+    """`DeviceService` over an asynchronous repository, for asyncio: the same methods, awaited.
+
+    Over repositories that are all in the same `InThreads`, each method runs there as a whole.
+    """
+
+    flow_threads: "Executor | None" = None
+    """Where it does; None: in the event loop."""
 
     def __init__(
         self,
@@ -258,6 +266,7 @@ class AsyncDeviceService(_Service):
             now=now,
             random=random,
         )
+        self.flow_threads = flow_threads(repository)
 
     def using(self, repository: AsyncDeviceRepository) -> "AsyncDeviceService":
         """The same service over another repository, such as one that joins a transaction of the caller's."""

@@ -22,7 +22,7 @@ from ..repository import (
     CeremonyRepository,
     PasskeyRepository,
 )
-from ..run import asynchronous, awaited, immediate, synchronous
+from ..run import asynchronous, awaited, flow_threads, immediate, synchronous
 from ..service import check_tokens, surroundings
 from . import authentication, availability, management, registration, step_up
 from .ceremonies import (
@@ -35,6 +35,8 @@ from .ceremonies import (
 from .context import Context
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ...tokens import Tokens
     from ..events import EventDispatcher
 
@@ -233,7 +235,13 @@ class PasskeyService(_Service):
 
 
 class AsyncPasskeyService(_Service):
-    """`PasskeyService` over an asynchronous repository, for asyncio: the same methods, awaited."""
+    """`PasskeyService` over an asynchronous repository, for asyncio: the same methods, awaited.
+
+    Over repositories that are all in the same `InThreads`, each method runs there as a whole.
+    """
+
+    flow_threads: "Executor | None" = None
+    """Where it does; None: in the event loop."""
 
     def __init__(
         self,
@@ -271,6 +279,8 @@ class AsyncPasskeyService(_Service):
             now=now,
             random=random,
         )
+        waiting = ceremonies.spent if isinstance(ceremonies, AsyncStatelessCeremonies) else ceremonies
+        self.flow_threads = flow_threads(repository, waiting)
 
     def using(self, repository: AsyncPasskeyRepository) -> "AsyncPasskeyService":
         """The same service over another repository, such as one that joins a transaction of the caller's.
