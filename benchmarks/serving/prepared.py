@@ -26,8 +26,8 @@ from passkeycore.engine.passkeys.service import PasskeyService
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.server.api.visitors import COOKIE, CSRF_HEADER, csrf_token
 from passkeycore.server.app import server_app
-from passkeycore.server.live import LiveTenants
-from passkeycore.server.storage import Storage
+from passkeycore.server.tenancy.live import LiveTenants
+from passkeycore.server.tenancy.storage import Storage
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient, b64url_decode, b64url_encode
 from passkeycore.tokens import Tokens
 from passkeycore.webauthn.cose import ES256

@@ -70,7 +70,7 @@ def _settings(config: str, given: dict[str, Any]) -> "ServerSettings":
         import uvicorn  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
         from ..config.server import load_server
-        from ..server.process import check_settings
+        from ..server.running.process import check_settings
     except ImportError:
         raise ConfigurationError('the server needs the extra "server": passkeycore[server]') from None
     settings = msgspec.structs.replace(load_server(config), **given)
@@ -79,8 +79,8 @@ def _settings(config: str, given: dict[str, Any]) -> "ServerSettings":
 
 
 def _run(settings: "ServerSettings") -> int:
-    from ..server.process import serve_process
-    from ..server.workers import MOST_FAILURES, serve_workers
+    from ..server.running.process import serve_process
+    from ..server.running.workers import MOST_FAILURES, serve_workers
 
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG) as listener:

@@ -5,9 +5,9 @@ To mount, in `mounted` and `well_known`:
     app.mount("/passkeys", PasskeyApp(passkeys, current_user=user_id_of, on_sign_in=start_session))
     app.router.routes.extend(well_known_routes(config))
 
-To run alone, ``passkeycore serve``: `process` is one of its processes, `app` puts it together, out of a room for each
-language that clients speak. `tenants`, `live`, `keys` and `storage` say whose a request is, and where things are;
-`http`, `limits`, `cors` and `access_log` are around every request, `background` and `webhooks` beside them.
+To run alone, ``passkeycore serve``: `running` has its processes and what runs beside requests, `app` puts one together,
+out of `rooms`: a folder for each language that clients speak. `tenancy` says whose a request is, and where theirs is
+kept; `edge` is around every request. `webhooks` tells applications what happened.
 """
 
 from ..errors import ConfigurationError

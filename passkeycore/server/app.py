@@ -18,18 +18,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
-from .access_log import AccessLog
-from .background import lifespan
-from .cors import Cors
-from .http import Edge, describe, json_answer, request_id
-from .limits import AddressLimits, RateLimits, Refusal
+from .edge.access_log import AccessLog
+from .edge.cors import Cors
+from .edge.http import Edge, describe, json_answer, request_id
+from .edge.limits import AddressLimits, RateLimits, Refusal
 from .rooms import ROOMS, Parts, refused
+from .running.background import lifespan
 from .webhooks import Webhooks
 from .well_known import live_well_known_routes
 
 if TYPE_CHECKING:
     from ..config.server import ServerSettings
-    from .live import LiveTenants
+    from .tenancy.live import LiveTenants
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")
 _OUR_FAULT: Final = "Something went wrong on the server. Please try again."

@@ -17,8 +17,8 @@ from ..engine.passkeys.service import AsyncPasskeyService
 from ..errors import ConfigurationError
 from .api import HANDLERS, CurrentUser, OnSignIn, mounted_routes
 from .api.visitors import web_origins
-from .cors import Cors
-from .http import BODY_BYTES, BODY_TIMEOUT_S, Edge
+from .edge.cors import Cors
+from .edge.http import BODY_BYTES, BODY_TIMEOUT_S, Edge
 
 
 class PasskeyApp:

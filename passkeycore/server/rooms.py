@@ -16,7 +16,7 @@ from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from ..config.server import ServerSettings
-    from .live import LiveTenants
+    from .tenancy.live import LiveTenants
 
 Refused: TypeAlias = Callable[[HTTPException, str], Response]
 """How an error is told, by a server whose rooms are below this path; empty: at the root of its host."""

@@ -18,10 +18,10 @@ from ..engine.webhooks import AsyncHTTPSender, AsyncWebhookWorker, WebhookEndpoi
 from ..webhooks import WebhookSecrets, webhook_secret
 from .authsignal.webhooks import AuthsignalSender, Hooks
 from .authsignal.webhooks import endpoints as authsignal_endpoints
-from .tenants import Tenant
+from .tenancy.tenants import Tenant
 
 if TYPE_CHECKING:
-    from .live import LiveTenants
+    from .tenancy.live import LiveTenants
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")
 _MOST_SECRETS: Final = 8  # that `WebhookSecrets` takes

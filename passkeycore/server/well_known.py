@@ -16,10 +16,10 @@ from ..config import Config, well_known_files
 from ..config.server import shared_config
 from ..config.well_known import DIRECTORY
 from ..errors import ConfigurationError
-from .tenants import TenantUnavailable
+from .tenancy.tenants import TenantUnavailable
 
 if TYPE_CHECKING:
-    from .live import LiveTenants
+    from .tenancy.live import LiveTenants
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")
 _HEADERS: Final = {

@@ -26,9 +26,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from passkeycore.config.server import ServerSettings, parse_server
-from passkeycore.server.live import LiveTenants
-from passkeycore.server.storage import Storage
-from passkeycore.server.tenants import Tenant
+from passkeycore.server.tenancy.live import LiveTenants
+from passkeycore.server.tenancy.storage import Storage
+from passkeycore.server.tenancy.tenants import Tenant
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 
 _T = TypeVar("_T")

@@ -15,9 +15,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
-from passkeycore.server.access_log import LOGGER, AccessLog
 from passkeycore.server.app import server_app
-from passkeycore.server.http import Edge, json_answer, note_tenant
+from passkeycore.server.edge.access_log import LOGGER, AccessLog
+from passkeycore.server.edge.http import Edge, json_answer, note_tenant
 from tests.server.kit import API_KEYS, Client, TenantKit, tenant_kit
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.a-token-that-opens-something"

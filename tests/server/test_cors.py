@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from passkeycore.server.cors import Cors
-from passkeycore.server.http import json_answer, note_tenant
+from passkeycore.server.edge.cors import Cors
+from passkeycore.server.edge.http import json_answer, note_tenant
 from tests.server.kit import Client, TenantKit, tenant_kit
 
 SHOP, WWW, BANK = "https://shop.example.com", "https://www.shop.example", "https://bank.example.com"

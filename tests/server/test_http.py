@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
-from passkeycore.server.http import HEADERS, Edge, client_address, json_answer, read_body, request_id
+from passkeycore.server.edge.http import HEADERS, Edge, client_address, json_answer, read_body, request_id
 from tests.server.kit import Loop, TenantKit, tenant_kit
 
 

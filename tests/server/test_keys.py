@@ -13,7 +13,7 @@ import pytest
 from passkeycore import ConflictError, CredentialNotFound, DecodeError, LimitReached
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import Profile, ServerKey
-from passkeycore.server.keys import NewKey, create_key, find_key, revoke_key, rotate_key, text_of
+from passkeycore.server.tenancy.keys import NewKey, create_key, find_key, revoke_key, rotate_key, text_of
 from tests.server.kit import API_KEYS, INTEGRATION_KEYS, SIGN_IN_ONLY, TenantKit, tenant_kit
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)

@@ -15,10 +15,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from passkeycore.config.server import Limits
-from passkeycore.server import limits as module
 from passkeycore.server.app import server_app
-from passkeycore.server.http import json_answer
-from passkeycore.server.limits import AddressLimits, RateLimits, admit
+from passkeycore.server.edge import limits as module
+from passkeycore.server.edge.http import json_answer
+from passkeycore.server.edge.limits import AddressLimits, RateLimits, admit
 from tests.server.kit import API_KEYS, Client, Loop, TenantKit, tenant_kit
 from tests.servers import redis_server
 

@@ -15,9 +15,9 @@ from passkeycore.config.server import parse_server
 from passkeycore.engine.actions.tracking import ClientInfo
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import Overrides
-from passkeycore.server.live import LiveTenants
-from passkeycore.server.storage import Storage
-from passkeycore.server.tenants import TenantUnavailable
+from passkeycore.server.tenancy.live import LiveTenants
+from passkeycore.server.tenancy.storage import Storage
+from passkeycore.server.tenancy.tenants import TenantUnavailable
 from tests.server.kit import API_KEYS, TenantKit, file_text, tenant_kit
 
 ORIGINS = {"origins": ["https://shop.example.com", "https://www.shop.example.com"]}

@@ -18,7 +18,7 @@ from ...engine.devices.challenges import DeviceApproval
 from ...engine.devices.service import AsyncDeviceService
 from ...engine.passkeys.authentication import Authentication
 from ...engine.passkeys.service import AsyncPasskeyService
-from ..http import client_address
+from ..edge.http import client_address
 from .refusals import EdgeCode, Refused
 
 _LONGEST_USER_AGENT: Final = 1_024

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ...errors import Code, CredentialNotFound, DecodeError, PasskeyError
-from ..http import json_answer
+from ..edge.http import json_answer
 
 
 class EdgeCode(StrEnum):

@@ -19,11 +19,11 @@ from ...engine.devices.service import AsyncDeviceService
 from ...engine.passkeys.service import AsyncPasskeyService
 from ...errors import ConfigurationError, PasskeyError
 from ...webauthn.wire import decode_json
-from ..cors import client_origins
-from ..http import json_answer, note_tenant, read_body
-from ..limits import admit
+from ..edge.cors import client_origins
+from ..edge.http import json_answer, note_tenant, read_body
+from ..edge.limits import admit
 from ..redirects import may_redirect
-from ..tenants import Tenant, Tenants
+from ..tenancy.tenants import Tenant, Tenants
 from .calls import Call, CurrentUser, OnSignIn, Row, Site
 from .document import openapi_document
 from .guards import identify

@@ -6,8 +6,8 @@ Routes of servers take the tenant's secret key, those of clients an action's tok
 how a path is read, `auth` who calls, `wire` how values and errors are spelled. `backend`, `users` and `authenticators`
 serve an application's servers; `passkeys`, `devices`, `device_keys`, `waiting` and `qr_socket` its clients; `webhooks`
 tells the application. What is not in the table below is answered as unknown: one-time codes, sessions, and the cookie
-mode of browsers. Pages of other origins may call what is below ``/v1/client``: that is for `passkeycore.server.cors`,
-around this.
+mode of browsers. Pages of other origins may call what is below ``/v1/client``: that is for
+`passkeycore.server.edge.cors`, around this.
 """
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,9 +20,9 @@ from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import ExceptionHandler
 
 from ...errors import PasskeyError
-from ..http import json_answer, read_body
-from ..limits import admit
-from ..tenants import Tenants
+from ..edge.http import json_answer, read_body
+from ..edge.limits import admit
+from ..tenancy.tenants import Tenants
 from . import authenticators, backend, device_keys, devices, passkeys, users, waiting
 from .auth import (
     Call,

@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection
 from ...engine.actions.records import Action
 from ...engine.actions.tracking import ClientInfo
 from ...errors import DecodeError
-from ..http import client_address
-from ..tenants import Tenant, Tenants
+from ..edge.http import client_address
+from ..tenancy.tenants import Tenant, Tenants
 from .wire import Refused, decode_lenient
 
 if TYPE_CHECKING:

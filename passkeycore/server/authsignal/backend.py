@@ -10,7 +10,7 @@ from ...engine.actions.records import Action, ActionFilter
 from ...engine.actions.tracking import ClientInfo
 from ...errors import ActionError, TokenError
 from ..redirects import may_redirect
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Call
 from .authenticators import method_names
 from .profiles import Json, address_methods, checked_changes, find_profile, save_profile

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from ...errors import Code, TokenError
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Caller
 from .wire import Refused, invalid_request
 

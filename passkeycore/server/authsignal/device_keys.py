@@ -11,7 +11,7 @@ import msgspec
 from ...devices import DeviceMethod
 from ...engine.devices.records import DeviceCredential
 from ...errors import CredentialExists, CredentialNotFound, PasskeyError, SignatureError
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Call, Handler
 from .profiles import Json, find_profile, name_of
 from .wire import Members, decode_lenient, decode_query_key, invalid_credential, invalid_request, iso, present, read

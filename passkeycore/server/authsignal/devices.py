@@ -13,7 +13,7 @@ from ...devices import DeviceMethod
 from ...engine.actions.challenges import MetChallenge
 from ...engine.devices.records import DeviceChallenge, DeviceCredential
 from ...errors import DecodeError, SignatureError
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Call, Handler
 from .device_keys import METHODS_OF, found_device
 from .passkeys import names_of

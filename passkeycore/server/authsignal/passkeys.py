@@ -14,7 +14,7 @@ from ...engine.records import Passkey, User
 from ...errors import CeremonyError, DecodeError, PasskeyError, VerificationError
 from ...webauthn.encoding import encode_base64url
 from ..handles import with_owners_handle
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Call
 from .ceremonies import Begun, new_binding, seal, unseal
 from .profiles import Json, find_profile, name_of

@@ -13,7 +13,7 @@ import msgspec
 from ...engine.checks import check_text, check_user_id
 from ...engine.tenancy.records import Profile
 from ...errors import Code, ConflictError
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .wire import custom_values, present
 
 Json = dict[str, Any]

@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...errors import PasskeyError
-from ..cors import client_origins
-from ..limits import admit
+from ..edge.cors import client_origins
+from ..edge.limits import admit
 from .auth import Caller, Dialect, client_info, of_tenant, of_token
 from .ceremonies import Begun
 from .sockets import OpenSockets, TooManyError

@@ -4,7 +4,7 @@ Such a token means its user, who does the same once more: a new action under the
 """
 
 from ...engine.actions.records import Action
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Call
 
 

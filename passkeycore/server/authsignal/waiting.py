@@ -18,7 +18,7 @@ from ...engine.actions.tracking import ClientInfo
 from ...engine.devices.challenges import StartedDeviceChallenge
 from ...errors import ActionError, CeremonyError, ChallengeError, Code, LimitReached, TokenError
 from ...webauthn.encoding import encode_base64url
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .auth import Call, Caller
 from .ceremonies import Begun, new_binding, seal, unseal
 from .profiles import Json

@@ -27,7 +27,7 @@ from ...engine.webhooks import WebhookEndpoint, WebhookResponse
 from ...errors import DecodeError
 from ...webauthn.encoding import decode_base64url
 from ...webhooks import WebhookSecrets, webhook_secret
-from ..tenants import Tenant, Tenants
+from ..tenancy.tenants import Tenant, Tenants
 from .wire import METHODS, Refused, iso, present
 
 HEADER: Final = "X-Signature-V2"

@@ -20,7 +20,7 @@ from ...actions.states import Method
 from ...errors import Code, ConfigurationError, DecodeError, PasskeyError, TokenError
 from ...webauthn.encoding import decode_base64url
 from ...webauthn.wire import decode_json
-from ..http import json_answer
+from ..edge.http import json_answer
 
 _T = TypeVar("_T")
 _URL_SAFE: Final = str.maketrans("+/", "-_")

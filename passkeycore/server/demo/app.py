@@ -22,7 +22,7 @@ from ...engine.passkeys.service import AsyncPasskeyService
 from ...engine.records import Passkey
 from ...webauthn.encoding import encode_base64url
 from ...webauthn.wire import decode_json
-from ..http import json_answer
+from ..edge.http import json_answer
 from .http import ERROR_HANDLERS, Shield, read_json_body
 from .sessions import Sessions, Visit
 

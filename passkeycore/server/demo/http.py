@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from ...errors import Code, CredentialNotFound, PasskeyError
-from ..http import json_answer
+from ..edge.http import json_answer
 
 _HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (

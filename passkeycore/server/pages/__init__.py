@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute
 
-from ..tenants import Tenants
+from ..tenancy.tenants import Tenants
 from .api import api_routes, refused
 from .links import sign_in_url
 from .showing import page_routes, refused_page

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ...errors import Code, CredentialNotFound, LimitReached, PasskeyError, TokenError
-from ..http import json_answer, note_tenant, read_body
-from ..limits import admit
+from ..edge.http import json_answer, note_tenant, read_body
+from ..edge.limits import admit
 from . import authenticators, ceremonies, links, waiting
 from .opened import unseal_page
 from .visits import Server, Visit, client_info, visit

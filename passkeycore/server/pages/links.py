@@ -21,10 +21,10 @@ from starlette.responses import Response
 from ...engine.actions.tracking import check_word
 from ...errors import PasskeyError
 from ...webauthn.wire import decode_json
-from ..http import json_answer, read_body
-from ..limits import admit
+from ..edge.http import json_answer, read_body
+from ..edge.limits import admit
 from ..redirects import may_redirect
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .opened import new_link, seal_link
 from .visits import Server
 

@@ -20,10 +20,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from ...errors import Code, TokenError
-from ..http import note_tenant
-from ..limits import admit
+from ..edge.http import note_tenant
+from ..edge.limits import admit
 from ..redirects import may_redirect
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .authenticators import list_shown
 from .leaving import Ending, is_app_scheme
 from .notes import NOTES, WRONG, Wrong, words_of

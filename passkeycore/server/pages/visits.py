@@ -20,9 +20,9 @@ from ...engine.actions.tracking import ClientInfo
 from ...errors import ActionError, Code, ConfigurationError, TokenError
 from ...tokens import Tokens
 from ...webauthn.origins import check_origin, is_within
-from ..http import client_address
+from ..edge.http import client_address
 from ..redirects import may_redirect
-from ..tenants import Tenant, Tenants
+from ..tenancy.tenants import Tenant, Tenants
 from .leaving import Ending, app_address, with_token
 from .opened import Opened, Proof, check_open, new_proof, seal_page, seal_proof
 from .views import Rights, Way, rights_of, ways_of

@@ -20,7 +20,7 @@ from .serving import PATH, Portal, refused, route
 
 if TYPE_CHECKING:
     from ...config.server import ServerSettings
-    from ..live import LiveTenants
+    from ..tenancy.live import LiveTenants
 
 __all__ = ["PATH", "ROWS", "Portal", "refused", "routes"]
 

@@ -11,7 +11,7 @@ from ...engine.devices.context import DeviceContext
 from ...engine.passkeys.context import Context
 from ...engine.passkeys.service import AsyncPasskeyService
 from ...engine.records import Event
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .sessions import Session
 
 

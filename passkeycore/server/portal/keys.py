@@ -10,8 +10,8 @@ from starlette.responses import Response
 from ...config.server import TenantSettings
 from ...engine.tenancy.records import KeyKind
 from ...errors import Code, DecodeError, LimitReached
-from ..keys import NewKey, create_key, revoke_key, rotate_key, text_of
 from ..propelauth.commands import COMMANDS
+from ..tenancy.keys import NewKey, create_key, revoke_key, rotate_key, text_of
 from .serving import Asked, Row
 
 _KINDS: Final[dict[str, KeyKind]] = {"api": "api", "integration": "integration"}

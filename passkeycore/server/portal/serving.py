@@ -25,15 +25,15 @@ from ...engine.passkeys.service import AsyncPasskeyService
 from ...errors import ConfigurationError, PasskeyError, TokenError
 from ...relying_party import RelyingParty
 from ...webauthn.encoding import encode_base64url
-from ..http import client_address, json_answer, note_tenant, read_body
-from ..limits import RateLimits
-from ..tenants import Tenant
+from ..edge.http import client_address, json_answer, note_tenant, read_body
+from ..edge.limits import RateLimits
+from ..tenancy.tenants import Tenant
 from .auditing import of_operator
 from .sessions import REALM, Session, is_ended, operator_of, renewed, seal_session, stamp_of, unseal_session
 
 if TYPE_CHECKING:
     from ...config.server import ServerSettings
-    from ..live import LiveTenants
+    from ..tenancy.live import LiveTenants
 
 PATH: Final = "/portal"
 _HERE: Final = Path(__file__).parent

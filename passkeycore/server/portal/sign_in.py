@@ -21,7 +21,7 @@ from ...engine.passkeys.service import AsyncPasskeyService
 from ...engine.records import EventFilter, EventType
 from ...errors import CeremonyError, PasskeyError, VerificationError
 from ...webauthn.encoding import decode_base64url
-from ..http import json_answer, request_id
+from ..edge.http import json_answer, request_id
 from .auditing import passkeys_of_operator
 from .serving import Asked, Row
 from .sessions import REALM, Session, end_session, new_session

@@ -21,9 +21,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from ...errors import ConfigurationError, PasskeyError
-from ..http import json_answer, read_body
-from ..limits import admit
-from ..tenants import Tenants
+from ..edge.http import json_answer, read_body
+from ..edge.limits import admit
+from ..tenancy.tenants import Tenants
 from .commands import COMMANDS, NOT_SERVED, Call
 from .keys import check_allowed, key_holder, not_allowed
 from .wire import ENVELOPE, read, refused, unexpected

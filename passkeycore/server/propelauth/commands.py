@@ -13,7 +13,7 @@ import msgspec
 from ...errors import ChallengeError, Code, PasskeyError
 from ...relying_party import RelyingParty
 from ...webauthn.encoding import encode_base64url
-from ..tenants import Tenant
+from ..tenancy.tenants import Tenant
 from .origins import check_extra_origin, is_named
 from .wire import Members, named, origin_not_allowed, read
 

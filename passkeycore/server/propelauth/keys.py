@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ..tenants import KeyHolder, Tenants
+from ..tenancy.tenants import KeyHolder, Tenants
 from .wire import Refused
 
-_PREFIX: Final = "pki_"  # of the keys that `passkeycore.server.keys` makes of this kind; one of a file may be any text
+_PREFIX: Final = "pki_"  # of keys that `passkeycore.server.tenancy.keys` makes; one of a file may be any text
 
 
 async def key_holder(tenants: Tenants, headers: Mapping[str, str]) -> KeyHolder:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from ...errors import Code, DecodeError, LimitReached, PasskeyError
 from ...webauthn.wire import decode_json
-from ..http import json_answer
+from ..edge.http import json_answer
 
 _T = TypeVar("_T")
 _UNEXPECTED: Final = "UnexpectedError"

@@ -14,7 +14,7 @@ import pytest
 from passkeycore.server.api.calls import CALLERS, Caller, Row
 from passkeycore.server.api.rows import ROWS
 from passkeycore.server.api.visitors import COOKIE, csrf_token
-from passkeycore.server.keys import create_key, revoke_key
+from passkeycore.server.tenancy.keys import create_key, revoke_key
 from passkeycore.testing import SoftwareDevice
 from passkeycore.tokens import Tokens
 from passkeycore.webauthn.encoding import encode_base64url

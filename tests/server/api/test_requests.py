@@ -14,7 +14,7 @@ from passkeycore.server.api import HANDLERS, mounted_routes
 from passkeycore.server.api import refused as answered
 from passkeycore.server.api.refusals import STATUSES, EdgeCode, Refused
 from passkeycore.server.api.rows import ROWS
-from passkeycore.server.limits import AddressLimits, RateLimits
+from passkeycore.server.edge.limits import AddressLimits, RateLimits
 from tests.server.api.kit import Api, good, refused
 from tests.server.kit import API_KEYS
 

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from passkeycore.server.authsignal import routes
 from passkeycore.server.authsignal.webhooks import Hooks
-from passkeycore.server.cors import Cors
+from passkeycore.server.edge.cors import Cors
 from passkeycore.testing import SoftwareAuthenticator, SoftwareDevice, VirtualClient
 from tests.server.kit import API_KEYS, Client, TenantKit
 

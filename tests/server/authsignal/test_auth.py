@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from passkeycore.server.authsignal import routes
-from passkeycore.server.keys import create_key, revoke_key
+from passkeycore.server.tenancy.keys import create_key, revoke_key
 from tests.server.kit import API_KEYS, INTEGRATION_KEYS, TenantKit, tenant_kit
 
 from .kit import OWN, SPELLINGS, Api, Platform, basic, bearer, good, refused, secret_of

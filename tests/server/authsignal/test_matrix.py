@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from passkeycore.server.keys import create_key, revoke_key
+from passkeycore.server.tenancy.keys import create_key, revoke_key
 from tests.server.kit import tenant_kit
 
 from .kit import OWN, Api, basic, bearer, refused, secret_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from authsignal.client import ApiException, AuthsignalClient  # type: ignore[import-untyped]
 
-from passkeycore.server.http import Edge
+from passkeycore.server.edge.http import Edge
 from tests.server.kit import API_KEYS
 
 from .kit import Api

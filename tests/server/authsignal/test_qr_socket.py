@@ -18,7 +18,7 @@ from passkeycore.config.server import Limits
 from passkeycore.server.authsignal.auth import Dialect
 from passkeycore.server.authsignal.qr_socket import qr_socket
 from passkeycore.server.authsignal.sockets import OpenSockets
-from passkeycore.server.limits import AddressLimits, RateLimits
+from passkeycore.server.edge.limits import AddressLimits, RateLimits
 
 from .kit import OWN, Api, Json, refused, signed
 

@@ -15,8 +15,8 @@ import pytest
 
 from passkeycore.engine.webhooks import AsyncWebhookWorker, WebhookResponse
 from passkeycore.server.authsignal.webhooks import AuthsignalSender, Hooks, endpoints, signature
-from passkeycore.server.live import LiveTenants
-from passkeycore.server.tenants import Tenant
+from passkeycore.server.tenancy.live import LiveTenants
+from passkeycore.server.tenancy.tenants import Tenant
 from tests.server.kit import API_KEYS, TenantKit, tenant_kit
 
 from .kit import OWN, Api, key_in_query, refused, signed

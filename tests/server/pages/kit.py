@@ -21,10 +21,10 @@ from passkeycore.engine.actions.service import AsyncActionService
 from passkeycore.engine.actions.tracking import ClientInfo, TrackedAction
 from passkeycore.engine.devices.service import AsyncDeviceService
 from passkeycore.server import authsignal, pages
-from passkeycore.server.cors import Cors
-from passkeycore.server.http import Edge
+from passkeycore.server.edge.cors import Cors
+from passkeycore.server.edge.http import Edge
 from passkeycore.server.pages.visits import PushHook, Server
-from passkeycore.server.tenants import Tenant, Tenants
+from passkeycore.server.tenancy.tenants import Tenant, Tenants
 from passkeycore.testing import SoftwareAuthenticator, SoftwareDevice, VirtualClient
 from tests.server.kit import Clock, Loop, TenantKit, file_text
 

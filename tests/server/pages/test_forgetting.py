@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from passkeycore.engine.passkeys.service import AsyncPasskeyService
 from passkeycore.server.pages import sign_in_url
 from passkeycore.server.portal.sessions import REALM
-from passkeycore.server.tenants import Tenant
+from passkeycore.server.tenancy.tenants import Tenant
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
 
 from .kit import Hasty, Pages, pages_kit

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from passkeycore.engine.actions.records import Action
 from passkeycore.engine.actions.tracking import ClientInfo
 from passkeycore.errors import ChallengeError, VerificationError
-from passkeycore.server.tenants import Tenant
+from passkeycore.server.tenancy.tenants import Tenant
 
 from .kit import SHOP, Pages, heading, pages_kit
 

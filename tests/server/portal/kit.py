@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from passkeycore.server import portal
-from passkeycore.server.http import Edge
+from passkeycore.server.edge.http import Edge
 from passkeycore.server.well_known import live_well_known_routes
 from tests.server.kit import OPERATOR_SECRET, Client, TenantKit, tenant_kit
 

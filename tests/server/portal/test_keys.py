@@ -7,7 +7,7 @@ import pytest
 
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import ServerKey
-from passkeycore.server.keys import create_key
+from passkeycore.server.tenancy.keys import create_key
 from tests.server.kit import API_KEYS, INTEGRATION_KEYS, SIGN_IN_ONLY, TenantKit
 
 from .kit import Operator

@@ -8,9 +8,9 @@ import pytest
 
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import Overrides
-from passkeycore.server.live import LiveTenants
 from passkeycore.server.portal.rules_text import read_rules, rules_text
-from passkeycore.server.storage import Storage
+from passkeycore.server.tenancy.live import LiveTenants
+from passkeycore.server.tenancy.storage import Storage
 from tests.server.kit import TenantKit
 
 from .kit import Operator, fields, portal_kit

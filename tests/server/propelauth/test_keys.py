@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from passkeycore.server.keys import create_key, revoke_key, rotate_key
 from passkeycore.server.propelauth.commands import COMMANDS, NOT_SERVED
+from passkeycore.server.tenancy.keys import create_key, revoke_key, rotate_key
 from tests.server.kit import API_KEYS, INTEGRATION_KEYS, SIGN_IN_ONLY, TenantKit, tenant_kit
 
 from .backends import KEY, Http, Json, checked

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from passkeycore.config.server import Limits
-from passkeycore.server.limits import AddressLimits, RateLimits
+from passkeycore.server.edge.limits import AddressLimits, RateLimits
 from passkeycore.server.propelauth import refused, routes
 from passkeycore.server.propelauth.commands import COMMANDS
 from tests.server.kit import TenantKit

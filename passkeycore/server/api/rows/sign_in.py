@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ....engine.actions.challenges import MetChallenge
 from ....webauthn.encoding import decode_base64url, encode_base64url
-from ...http import json_answer
+from ...edge.http import json_answer
 from ..calls import Call, Row, SignIn, get, not_available, post
 from ..shapes import (
     Asked,

@@ -17,9 +17,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..config.server import TenantSettings
-from ..errors import ConfigurationError
-from ..webauthn.origins import check_origin
+from ...config.server import TenantSettings
+from ...errors import ConfigurationError
+from ...webauthn.origins import check_origin
 from .http import describe, request_id, tenant_of
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from starlette.exceptions import HTTPException
 
-from ..engine.actions.service import AsyncActionService
-from ..engine.devices.service import AsyncDeviceService
-from ..engine.passkeys.service import AsyncPasskeyService
-from ..engine.tenancy.records import ServerKey
-from ..engine.tenancy.repository import AsyncTenancyRepository
+from ...engine.actions.service import AsyncActionService
+from ...engine.devices.service import AsyncDeviceService
+from ...engine.passkeys.service import AsyncPasskeyService
+from ...engine.tenancy.records import ServerKey
+from ...engine.tenancy.repository import AsyncTenancyRepository
 
 if TYPE_CHECKING:
-    from ..config.server import TenantSettings
+    from ...config.server import TenantSettings
 
 
 class TenantUnavailable(HTTPException):

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..engine.context import EngineContext
-from ..engine.records import EventType
-from ..engine.tenancy.records import KeyKind, ServerKey
-from ..engine.tenancy.repository import AsyncTenancyRepository
-from ..errors import Code, ConflictError, CredentialNotFound, DecodeError, LimitReached
-from ..relying_party import UNSAFE_CHARACTERS
-from ..webauthn.encoding import encode_base64url
+from ...engine.context import EngineContext
+from ...engine.records import EventType
+from ...engine.tenancy.records import KeyKind, ServerKey
+from ...engine.tenancy.repository import AsyncTenancyRepository
+from ...errors import Code, ConflictError, CredentialNotFound, DecodeError, LimitReached
+from ...relying_party import UNSAFE_CHARACTERS
+from ...webauthn.encoding import encode_base64url
 
 if TYPE_CHECKING:
     from .tenants import Tenant

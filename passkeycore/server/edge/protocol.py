@@ -19,7 +19,7 @@ from typing import Final, cast
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from .api import refused
+from ..api import refused
 from .http import HEADERS
 
 HEAD_S: Final = 10.0

@@ -14,14 +14,14 @@ import uvicorn
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
-from ..config.server import ServerSettings
-from ..errors import ConfigurationError
-from ..repositories.sql import SQLRepository
-from .access_log import LOGGER
-from .app import server_app
-from .live import LiveTenants
-from .protocol import HEAD_BYTES, BoundedProtocol
-from .storage import Storage, synchronous_url
+from ...config.server import ServerSettings
+from ...errors import ConfigurationError
+from ...repositories.sql import SQLRepository
+from ..app import server_app
+from ..edge.access_log import LOGGER
+from ..edge.protocol import HEAD_BYTES, BoundedProtocol
+from ..tenancy.live import LiveTenants
+from ..tenancy.storage import Storage, synchronous_url
 
 GRACE_S: Final = 10
 """For requests under way when it is stopped, in seconds; process managers wait longer."""

@@ -4,15 +4,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from ..config.server import ServerSettings
-from ..errors import ConfigurationError
-from ..repositories.sql import SQLRepository
-from ..repositories.threads import InThreads
+from ...config.server import ServerSettings
+from ...errors import ConfigurationError
+from ...repositories.sql import SQLRepository
+from ...repositories.threads import InThreads
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from ..engine.repository import AsyncCeremonyRepository
+    from ...engine.repository import AsyncCeremonyRepository
 
 _THREADS: Final = 4  # more only wait for each other, as Python runs one at a time
 _ANSWER_S: Final = 1.0  # what asks expects a second or two, and asks again
@@ -44,7 +44,7 @@ class Storage:
         self.redis: Redis | None = None
         self.ceremonies: AsyncCeremonyRepository | None = None
         if settings.redis is not None:
-            from ..repositories.redis import AsyncRedisCeremonies
+            from ...repositories.redis import AsyncRedisCeremonies
 
             self.redis = _redis(settings.redis)
             self.ceremonies = AsyncRedisCeremonies(self.redis)

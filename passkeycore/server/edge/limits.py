@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..config.server import Limits
+from ...config.server import Limits
 from .http import client_address, is_by_server, note_tenant
 
 if TYPE_CHECKING:

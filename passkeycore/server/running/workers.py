@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
-from ..config.server import ServerSettings
-from .http import describe
+from ...config.server import ServerSettings
+from ..edge.http import describe
 from .process import GRACE_S, serve_process
 
 MOST_FAILURES: Final = 3

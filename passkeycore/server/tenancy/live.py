@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, cast
 
-from ..config.server import ServerSettings, TenantSettings, TenantTable, shared_config, tenant_settings
-from ..config.well_known import well_known_files
-from ..engine.actions.service import AsyncActionService
-from ..engine.context import EngineContext
-from ..engine.devices.service import AsyncDeviceService
-from ..engine.passkeys.service import AsyncPasskeyService
-from ..engine.records import EventType
-from ..engine.tenancy.records import KeyKind, Overrides, ServerKey
-from ..errors import Code, ConfigurationError, ConflictError, DecodeError, TokenError
-from ..tokens import Tokens
-from ..webauthn.encoding import decode_base64url
-from .cors import client_origins
+from ...config.server import ServerSettings, TenantSettings, TenantTable, shared_config, tenant_settings
+from ...config.well_known import well_known_files
+from ...engine.actions.service import AsyncActionService
+from ...engine.context import EngineContext
+from ...engine.devices.service import AsyncDeviceService
+from ...engine.passkeys.service import AsyncPasskeyService
+from ...engine.records import EventType
+from ...engine.tenancy.records import KeyKind, Overrides, ServerKey
+from ...errors import Code, ConfigurationError, ConflictError, DecodeError, TokenError
+from ...tokens import Tokens
+from ...webauthn.encoding import decode_base64url
+from ..edge.cors import client_origins
 from .keys import find_key, text_of
 from .storage import Storage
 from .tenants import KeyHolder, Tenant, TenantUnavailable
