@@ -30,6 +30,7 @@ for name in ("aiosqlite", "httpx", "starlette", "uvicorn"):
 import httpx  # noqa: E402
 
 from passkeycore.repositories.sql import AsyncSQLRepository  # noqa: E402
+from passkeycore.server import pages  # noqa: E402
 from passkeycore.server.demo import ACCOUNT_ROUTES, WEBAUTHN_ROUTES, demo_app, sessions  # noqa: E402
 from passkeycore.server.demo import app as demo  # noqa: E402
 from passkeycore.server.demo.sessions import COOKIE  # noqa: E402
@@ -524,7 +525,7 @@ def test_the_page_has_no_script_or_style_of_its_own_and_names_only_files_that_ex
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_the_contrast_that_wcag_asks_for(scheme: str) -> None:
     """Level AA: 4.5 for text, 3 for the outlines of controls and of the focus."""
-    style = (Path(demo.__file__).parent / "static" / "demo.css").read_text("utf-8")
+    style = (Path(pages.__file__).parent / "static" / "theme.css").read_text("utf-8")
     light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     colours = dict(re.findall(r"--([\w-]+): #([0-9a-f]{6});", light if scheme == "light" else dark))
     texts = ("text", "soft", "accent", "danger")

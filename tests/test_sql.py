@@ -460,6 +460,31 @@ def test_what_a_former_release_created_is_completed_and_kept(request: pytest.Fix
             assert indexes >= {index.name for index in table.indexes}
 
 
+CONNECT = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "tcp_user_timeout": "30000"}
+
+
+@pytest.mark.parametrize("own", [{}, {"tcp_user_timeout": "5000"}, dict.fromkeys(CONNECT, "7")])
+def test_a_postgresql_that_is_gone_without_a_word_is_noticed(postgres: str, own: dict[str, str]) -> None:
+    """By both colours, unless the URL says something else of it."""
+    url = "&".join([postgres, *(f"{name}={value}" for name, value in own.items())])
+
+    async def asked() -> dict[str, str]:
+        repository = AsyncSQLRepository(url)
+        async with repository._engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            parameters: dict[str, str] = driver.info.get_parameters()
+        await repository.close()
+        return parameters
+
+    with opened(url, create=False) as repository, repository._engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        for parameters in (driver.info.get_parameters(), asyncio.run(asked())):
+            assert {name: parameters[name] for name in CONNECT} == CONNECT | own
+            assert "options" not in parameters
+
+
 def test_asynchronous_tables_are_created_once_before_the_first_of_many_operations(tmp_path: Path) -> None:
     """The repository is made where there is no event loop yet, at the top of a module."""
     repository = AsyncSQLRepository(f"sqlite+aiosqlite:///{tmp_path / 'passkeys.db'}", create=True)

@@ -68,8 +68,7 @@ class InThreads:
 
         Args:
             repository: For threads, such as `SQLRepository`.
-            threads: How many operations run at once. On SQLite one is best: it has one writer at a time, and
-                others would sleep while they wait.
+            threads: How many operations run at once. On SQLite one writes at a time, and the others sleep meanwhile.
 
         Raises:
             ConfigurationError: No number of threads from 1 to 100.

@@ -113,11 +113,7 @@ class _Hooks(Hooks):
             await super().push_created(tenant, action, challenge_id, client)
 
 
-async def standard_secrets(tenants: "LiveTenants", tenant: Tenant) -> WebhookSecrets | None:
-    """The secrets of Standard Webhooks of a tenant, one for each key; None: it has no key that is good."""
-    return _standard_secrets(await tenants.secrets_of(tenant))
-
-
 def _standard_secrets(keys: Sequence[str]) -> WebhookSecrets | None:
+    """The secrets of Standard Webhooks, one for each key; None: there is no key."""
     made = [webhook_secret(sha256(key.encode("utf-8", "surrogateescape")).digest()) for key in keys[:_MOST_SECRETS]]
     return WebhookSecrets(made) if made else None

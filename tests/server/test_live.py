@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.exc import OperationalError
 
 from passkeycore import ConfigurationError, ConflictError
 from passkeycore.config.server import parse_server
@@ -19,6 +21,7 @@ from passkeycore.server.tenancy.live import LiveTenants
 from passkeycore.server.tenancy.storage import Storage
 from passkeycore.server.tenancy.tenants import TenantUnavailable
 from tests.server.kit import API_KEYS, TenantKit, file_text, tenant_kit
+from tests.sql import sent_by
 
 ORIGINS = {"origins": ["https://shop.example.com", "https://www.shop.example.com"]}
 
@@ -319,6 +322,40 @@ def test_a_tenants_origins_may_call_it(kit: TenantKit) -> None:
     assert kit.run(kit.tenants.origins_of("nobody")) == frozenset()
     change(kit, {"origins": ["android:apk-key-hash:" + "A" * 43, "https://shop.example.com"], "cors_origins": []})
     assert kit.run(kit.tenants.origins_of("shop")) == {"https://shop.example.com"}
+
+
+def test_who_asks_for_the_origins_of_a_tenant_has_no_other_looked_up(kit: TenantKit) -> None:
+    kit.tenant()  # the first who asks creates the tables
+    for tenant_id in ("shop", "bank"):
+        with sent_by(kit.storage.database._engine) as statements:
+            assert kit.run(kit.tenants.origins_of(tenant_id))
+        assert len(statements) == 1
+
+
+def test_the_origins_of_all_tenants_are_kept_in_mind_for_a_second(kit: TenantKit, other: Process) -> None:
+    kit.run(other.storage.repository.find_overrides(""))  # the first who asks creates the tables
+    with sent_by(other.storage.database._engine) as statements:
+        for passed, sent in ((0.0, 2), (0.9, 2), (0.1, 4)):
+            other.seconds.now += passed
+            assert len(kit.run(other.tenants.origins_of(None))) == 3
+            assert len(statements) == sent
+
+
+def test_a_tenant_that_cannot_be_looked_up_takes_its_own_origins_from_nobody_else(
+    kit: TenantKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Among the origins of all; the log says whose are missing, and nothing of what the driver says."""
+
+    def fail(_connection: object, _cursor: object, _statement: str, parameters: tuple[object, ...], *_: object) -> None:
+        if "bank" in parameters:
+            raise sqlite3.OperationalError("a disk that fails")
+
+    sqlalchemy_event.listen(kit.storage.database._engine, "before_cursor_execute", fail)
+    assert kit.run(kit.tenants.origins_of(None)) == {"https://shop.example.com", "https://www.shop.example"}
+    assert "the origins of bank are not known: OperationalError" in caplog.text
+    assert "a disk that fails" not in caplog.text
+    with pytest.raises(OperationalError):
+        kit.run(kit.tenants.origins_of("bank"))
 
 
 def test_ceremonies_wait_in_redis_where_there_is_one(tmp_path: Path, redis_url: str) -> None:

@@ -12,6 +12,7 @@ import time
 import tomllib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -299,6 +300,52 @@ def test_processes_that_cannot_start_end_the_server(file: Path) -> None:
     assert said[-1].endswith("the server has ended: 3 processes in a row could not start")
     assert all(line.startswith("passkeycore: ") for line in said[:-1])
     assert "a-secret" not in done.stderr
+
+
+KILLED = """
+import json
+import os
+import signal
+import socket
+from passkeycore.server.running import workers
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self):
+        self.now += 0.25
+        return self.now
+
+
+class Deadly:
+    workers = 2
+
+    def __reduce__(self):  # once for each process that is started
+        started.append(clock.now)
+        if len(started) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return exec, ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)",)
+
+
+clock = workers.time = Clock()
+started = []
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    served = workers.serve_workers(Deadly(), listener)
+print(json.dumps([served, started]))
+"""
+
+
+def test_processes_that_are_killed_before_they_serve_are_started_anew_in_peace() -> None:
+    """By a system that is short of memory, for instance: that is no failure, but a second passes between two starts."""
+    command = [sys.executable, "-c", KILLED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    served, started = json.loads(done.stdout)
+    assert served
+    again = started[2:]  # after the two that every server begins with
+    assert len(again) >= 4
+    assert all(later - earlier >= 1.0 for earlier, later in pairwise(again))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -151,10 +151,7 @@ async def start_challenge(
             and is_current(device, now)
             and authenticator_id in (None, device.authenticator_id)
         ]
-        most = context.max_pending_per_user
-        pending = await context.repository.pending_device_challenges(context.realm, user_id, now, most)
-        if len(pending) >= most:
-            raise LimitReached("as many challenges wait for the user as may", limit=most, current=len(pending))
+        await check_pending(context, user_id)
     challenge = DeviceChallenge(
         challenge_id=encode_base64url(context.random(32)) if challenge_id is None else challenge_id,
         method=method,
@@ -175,6 +172,19 @@ async def start_challenge(
         raise ConflictError(Code.CONFLICT, "this challenge was issued before")
     context.tell(event)
     return StartedDeviceChallenge(challenge=challenge, devices=tuple(devices))
+
+
+async def check_pending(context: DeviceContext, user_id: str) -> None:
+    """Returns only when one more challenge may be started for the user: for a caller who tells of it before.
+
+    Raises:
+        LimitReached: As many challenges wait for the user's answer as may. DecodeError: `user_id_invalid`.
+    """
+    check_user_id(user_id)
+    most = context.max_pending_per_user
+    pending = await context.repository.pending_device_challenges(context.realm, user_id, context.now(), most)
+    if len(pending) >= most:
+        raise LimitReached("as many challenges wait for the user as may", limit=most, current=len(pending))
 
 
 async def poll_challenge(

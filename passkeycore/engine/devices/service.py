@@ -202,6 +202,7 @@ class DeviceService(_Service):
     remove_device = synchronous(credentials.remove_device)
     remove_by_device = synchronous(credentials.remove_by_device)
 
+    check_pending = synchronous(challenges.check_pending)
     start_challenge = synchronous(challenges.start_challenge)
     poll_challenge = synchronous(challenges.poll_challenge)
     challenge_state = synchronous(challenges.challenge_state)
@@ -281,6 +282,7 @@ class AsyncDeviceService(_Service):
     remove_device = asynchronous(credentials.remove_device)
     remove_by_device = asynchronous(credentials.remove_by_device)
 
+    check_pending = asynchronous(challenges.check_pending)
     start_challenge = asynchronous(challenges.start_challenge)
     poll_challenge = asynchronous(challenges.poll_challenge)
     challenge_state = asynchronous(challenges.challenge_state)

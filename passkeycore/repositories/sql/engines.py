@@ -32,7 +32,13 @@ _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     # A server that restarts or a firewall that forgets must not leave anybody waiting for long.
     "postgresql": {"pool_size": 10, "max_overflow": 10, "pool_recycle": 1800, "pool_use_lifo": True},
 }
-_CONNECT_TIMEOUT_S: Final = 10
+# Nobody waits for ever for a server that is gone without a word. What the URL says of one counts instead.
+_CONNECT: Final[Mapping[str, int]] = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 30,  # seconds of silence
+    "keepalives_interval": 10,  # seconds
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 _PRAGMAS: Final[tuple[str, ...]] = (
     "PRAGMA busy_timeout = 5000",  # milliseconds; the first, as the next one may have to wait
     "PRAGMA journal_mode = WAL",  # readers and the writer do not block each other
@@ -99,8 +105,8 @@ def _url(text: str, *, asynchronous: bool) -> URL:
 
 def _settings(url: URL) -> dict[str, Any]:
     settings = dict(_SETTINGS.get(url.get_backend_name(), {}))
-    if url.get_driver_name() == "psycopg" and "connect_timeout" not in url.query:
-        settings["connect_args"] = {"connect_timeout": _CONNECT_TIMEOUT_S}
+    if url.get_driver_name() == "psycopg":
+        settings["connect_args"] = {name: value for name, value in _CONNECT.items() if name not in url.query}
     return settings
 
 

@@ -75,6 +75,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         page_url: Where the hosted page of an action is, but for its token; None: there are no hosted pages.
         may_redirect: Whether they may send a user to this URL.
         number_matching: Whether a push always asks for the number that the page shows.
+        may_forget: Whether a client may be told to forget the passkey of this id, in base64url; None: always, as no
+            other tenant can have the RP ID.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
     """
 
@@ -89,6 +91,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     page_url: str | None = None
     may_redirect: Callable[[str], bool] = lambda url: False
     number_matching: bool = False
+    may_forget: Callable[[str], Awaitable[bool]] | None = None
     trusted_proxies: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -2,8 +2,8 @@
 
 ``code`` is a word for programs: a `passkeycore.Code`, or an `EdgeCode` where the engine was not asked. ``message`` is a
 sentence for people; it tells no more than they may know. ``path`` names the member of the request that is malformed,
-and ``signal`` is the argument of ``PublicKeyCredential.signalUnknownCredential()``; either stands there only where it
-says something.
+and ``signal`` is the argument of ``PublicKeyCredential.signalUnknownCredential()``, of a passkey that no realm of the
+server knows; either stands there only where it says something.
 """
 
 from collections.abc import Mapping

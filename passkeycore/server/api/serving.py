@@ -22,6 +22,7 @@ from ...webauthn.wire import decode_json
 from ..edge.cors import client_origins
 from ..edge.http import json_answer, note_tenant, read_body
 from ..edge.limits import admit
+from ..forgetting import may_forget
 from ..redirects import may_redirect
 from ..tenancy.tenants import Tenant, Tenants
 from .calls import Call, CurrentUser, OnSignIn, Row, Site
@@ -112,6 +113,9 @@ def _site(tenants: Tenants, tenant: Tenant, settings: "ServerSettings") -> Site:
         holder = await tenants.by_key(text, "api")
         return holder is not None and holder.tenant.tenant_id == tenant.tenant_id
 
+    async def may_be_forgotten(credential_id: str) -> bool:
+        return await may_forget(tenants, settings, tenant, credential_id)
+
     return Site(
         tenant_id=tenant.tenant_id,
         passkeys=tenant.passkeys,
@@ -122,6 +126,7 @@ def _site(tenants: Tenants, tenant: Tenant, settings: "ServerSettings") -> Site:
         page_url=f"{settings.base_url}/challenge",
         may_redirect=lambda url: may_redirect(tenant.settings.redirect_urls, url),
         number_matching=tenant.settings.number_matching,
+        may_forget=may_be_forgotten,
         trusted_proxies=settings.trusted_proxies,
     )
 

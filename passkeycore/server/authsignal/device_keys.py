@@ -3,6 +3,8 @@
 A public key names a device and proves nothing: what is told for it is told to whoever knows it.
 """
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,12 +12,14 @@ import msgspec
 
 from ...devices import DeviceMethod
 from ...engine.devices.records import DeviceCredential
-from ...errors import CredentialExists, CredentialNotFound, PasskeyError, SignatureError
+from ...errors import CredentialExists, CredentialNotFound, SignatureError
+from ..edge.http import describe
 from ..tenancy.tenants import Tenant
 from .auth import Call, Handler
 from .profiles import Json, find_profile, name_of
 from .wire import Members, decode_lenient, decode_query_key, invalid_credential, invalid_request, iso, present, read
 
+_LOGGER: Final = logging.getLogger("passkeycore.server")
 _LONGEST_NAME: Final = 64
 _NAMELESS: Final = "Device"
 
@@ -56,7 +60,9 @@ def look_up(name: str) -> Handler:
 def enrol(name: str) -> Handler:
     """The route that enrols a key for the user whose token it is. One that is theirs already stays enrolled.
 
-    What has several methods is enrolled for all of them, or for none.
+    What has several methods is enrolled for all of them, or for none: whatever ends the request between them takes back
+    the first. A process that is killed there, or loses its database, leaves the first method alone: the key counts for
+    it, `remove` removes it, and it is enrolled for the rest at the next time with a token that adds authenticators.
     """
 
     async def handler(call: Call) -> Json:
@@ -70,9 +76,9 @@ def enrol(name: str) -> Handler:
                     await _other_half(call.tenant, device, method)
                 else:
                     await _enrolled(call, method, public_key, asked)
-            except PasskeyError:
+            except BaseException:  # also where the request is cancelled
                 if is_new:
-                    await call.tenant.devices.remove_device(device.user_id, device.authenticator_id)
+                    await _take_back(call.tenant, device)
                 raise
         return _members(device)
 
@@ -159,6 +165,19 @@ async def _other_half(tenant: Tenant, device: DeviceCredential, method: DeviceMe
         name=device.name,
         platform=device.platform,
     )
+
+
+async def _take_back(tenant: Tenant, device: DeviceCredential) -> None:
+    """Removes it, to the end: who cancels the request once more does not cancel this. What fails here is logged only.
+
+    So that what ended the request is what its caller learns.
+    """
+    try:
+        await asyncio.shield(tenant.devices.remove_device(device.user_id, device.authenticator_id))
+    except CredentialNotFound:  # somebody else was first
+        return
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises: the first error is what is told
+        _LOGGER.error("one half of a device was not taken back: %s", describe(error))
 
 
 async def _again(

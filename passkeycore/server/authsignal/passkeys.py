@@ -13,6 +13,7 @@ from ...engine.actions.challenges import MetChallenge
 from ...engine.records import Passkey, User
 from ...errors import CeremonyError, DecodeError, PasskeyError, VerificationError
 from ...webauthn.encoding import encode_base64url
+from ..forgetting import may_forget
 from ..handles import with_owners_handle
 from ..tenancy.tenants import Tenant
 from .auth import Call
@@ -136,7 +137,8 @@ async def authenticate(call: Call) -> Json:
     try:
         met = await _met(call, begun, credential, asked.device_id)
     except (VerificationError, CeremonyError) as error:
-        raise _failed(error, is_known=credential_id is None or found is not None) from None
+        is_gone = credential_id is not None and found is None and await _may_forget(call, credential_id)
+        raise _failed(error, is_gone=is_gone) from None
     return await _proof(call, met)
 
 
@@ -188,9 +190,14 @@ async def _proof(call: Call, met: MetChallenge) -> Json:
     )
 
 
-def _failed(error: PasskeyError, *, is_known: bool) -> Refused:
+async def _may_forget(call: Call, credential_id: bytes) -> bool:
+    dialect = call.dialect
+    return await may_forget(dialect.tenants, dialect.settings, call.tenant, encode_base64url(credential_id))
+
+
+def _failed(error: PasskeyError, *, is_gone: bool) -> Refused:
     """`unknown_credential` makes devices hide the passkey: only of one that nobody has here."""
-    if is_known:
+    if not is_gone:
         return Refused(error.http_status, "invalid_credential", error.public_message)
     return Refused(404, "unknown_credential", "This passkey is not registered here.")
 

@@ -7,6 +7,7 @@ state of a challenge is looked up as well, so that any process may have had the 
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Literal
@@ -17,13 +18,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...errors import PasskeyError
 from ..edge.cors import client_origins
+from ..edge.http import describe, request_id
 from ..edge.limits import admit
 from .auth import Caller, Dialect, client_info, of_tenant, of_token
 from .ceremonies import Begun
 from .sockets import OpenSockets, TooManyError
 from .waiting import Polled, begin_qr, poll_begun_qr
-from .wire import Members, custom_values, iso
+from .wire import Members, Refused, custom_values, iso, refused
 
+_LOGGER: Final = logging.getLogger("passkeycore.server")
 _PROTOCOL: Final = "authsignal-ws"
 _TOKEN: Final = "x.authsignal.token."
 _TENANT: Final = "x.authsignal.tenant."
@@ -72,7 +75,7 @@ def qr_socket(
     async def endpoint(socket: WebSocket) -> None:
         caller = await _caller(dialect, socket)
         if caller is None:
-            await socket.close(_POLICY)  # before it is accepted, which a browser sees as a refusal
+            await _refuse(socket, _POLICY, Refused(403, "unauthorized", "Nobody here may open this."))
             return
         address = client_info(dialect, socket).ip_address or ""
         try:
@@ -80,7 +83,7 @@ def qr_socket(
                 await socket.accept(subprotocol=_PROTOCOL)
                 await _Session(socket, dialect, poll_s, idle_s).serve(lifetime_s)
         except TooManyError:
-            await socket.close(_BUSY)
+            await _refuse(socket, _BUSY, Refused(429, "too_many_requests", "As many are open as may be."))
 
     return endpoint
 
@@ -135,6 +138,7 @@ class _Session:
         }
         await self._socket.send_json({"type": "CHALLENGE_CREATED", "data": data})
         self._watching = asyncio.create_task(self._watch(begun))
+        self._watching.add_done_callback(self._watched)
         return True
 
     async def _received(self) -> str:
@@ -150,21 +154,44 @@ class _Session:
 
     async def _watch(self, begun: Begun) -> None:
         """Tells each change of the challenge's state, until it is over."""
-        known = "pending"
-        with suppress(WebSocketDisconnect, RuntimeError):  # the other side has closed it
-            while known in ("pending", "claimed"):
-                await asyncio.sleep(self._poll_s)
-                caller = await _caller(self._dialect, self._socket, counted=False)
-                if caller is None:
+        known, has_failed = "pending", False
+        while known in ("pending", "claimed"):
+            await asyncio.sleep(self._poll_s)
+            try:
+                polled = await self._look(begun)
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises: it may be gone at the next look
+                if not has_failed:  # once for each time that it fails, not each second
+                    self._log(error)
+                has_failed = True
+                continue
+            has_failed = False
+            try:
+                if polled is None:
                     await self._socket.close(_POLICY)
                     return
-                try:
-                    polled = await poll_begun_qr(caller.tenant, begun, self._client)
-                except PasskeyError:
-                    polled = Polled(state="over")
                 if polled.state != known:
                     known = polled.state
                     await self._tell(begun.challenge_id, polled)
+            except (WebSocketDisconnect, RuntimeError):  # the other side has closed it
+                return
+
+    async def _look(self, begun: Begun) -> Polled | None:
+        """How far the challenge has come; None: whoever has asked for it may not any more."""
+        caller = await _caller(self._dialect, self._socket, counted=False)
+        if caller is None:
+            return None
+        try:
+            return await poll_begun_qr(caller.tenant, begun, self._client)
+        except PasskeyError:
+            return Polled(state="over")
+
+    def _watched(self, watching: asyncio.Task[None]) -> None:
+        error = None if watching.cancelled() else watching.exception()
+        if error is not None:
+            self._log(error)
+
+    def _log(self, error: BaseException) -> None:
+        _LOGGER.error("request %s: a QR code was not looked at: %s", request_id(self._socket.scope), describe(error))
 
     async def _tell(self, challenge_id: str, polled: Polled) -> None:
         if polled.state not in _TOLD:
@@ -178,6 +205,14 @@ class _Session:
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
+
+
+async def _refuse(socket: WebSocket, code: int, error: Refused) -> None:
+    """Refuses the handshake, before it is accepted: in JSON, where the server around can, or by 403 alone."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        await socket.send_denial_response(refused(error))
+    else:
+        await socket.close(code)
 
 
 async def _caller(dialect: Dialect, socket: WebSocket, *, counted: bool = True) -> Caller | None:

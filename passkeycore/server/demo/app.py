@@ -70,7 +70,7 @@ def demo_app(passkeys: AsyncPasskeyService, origin: str) -> ASGIApp:
     app = Starlette(
         routes=[
             Route("/", page),
-            Mount("/static", StaticFiles(directory=_STATIC)),
+            Mount("/static", StaticFiles(directory=_STATIC, packages=[("passkeycore.server.pages", "static")])),
             Route("/api/account", show_account),
             *(
                 Route(path, changing(handler), methods=["POST"])

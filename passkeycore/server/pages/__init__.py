@@ -3,8 +3,8 @@
     app = Starlette(routes=routes(tenants, settings))
 
 The address comes from tracking an action, or from `links`. `showing` chooses and writes a page, `api` answers its
-script; `visits` knows who is there, `views` which page it is, `leaving` where it may lead, `forgetting` what a browser
-may forget. ``static`` has the scripts, one small module for each kind of page, and the style.
+script; `visits` knows who is there, `views` which page it is, `leaving` where it may lead. ``static`` has the scripts,
+one small module for each kind of page, and the style.
 """
 
 from collections.abc import Callable

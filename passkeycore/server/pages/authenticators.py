@@ -79,8 +79,7 @@ async def remove(visit: Visit, body: bytes) -> dict[str, Any]:
     """How many are left, what tells the browser which passkeys are still good, and how the page goes on.
 
     Where that has met the challenge that opened the page, the page goes on by another address and another sealed text
-    until its proof ends: whoever removes elsewhere what was stolen closes all pages that it has opened, but people may
-    remove what they came with themselves.
+    until its proof ends, and only shows what is left: a thief who removes what he stole has nothing in its place.
     """
     asked = decode_json(_REMOVE, body, _SMALL)
     _, _, action = visit.tracked

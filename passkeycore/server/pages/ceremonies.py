@@ -9,15 +9,14 @@ from ...actions.states import ActionState
 from ...engine.actions.challenges import MetChallenge
 from ...errors import Code, CredentialNotFound, TokenError, UnsupportedError
 from ...webauthn.wire import decode_json
+from ..forgetting import may_forget
 from ..handles import as_its_owners
-from .forgetting import may_forget
 from .leaving import Ending
 from .opened import Opened
 from .views import goes_on
 from .visits import Visit
 
 _SMALL: Final = 1_024  # bytes
-_PURPOSE: Final = "hosted page"  # of a passkey that is made in the place of one that was removed on the page
 
 
 class _Start(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,7 +61,10 @@ async def finish_passkey(visit: Visit, body: bytes) -> Ending:
     try:
         met = await actions.finish_passkey_sign_in(opened.word, credential, binding=opened.binding, client=visit.client)
     except CredentialNotFound as error:
-        if error.signal is not None and not await may_forget(visit, error.signal["credentialId"]):
+        server, signal = visit.server, error.signal
+        if signal is not None and not await may_forget(
+            server.tenants, server.settings, visit.tenant, signal["credentialId"]
+        ):
             raise CredentialNotFound("another realm of the server knows it", path=error.path) from None
         raise
     return visit.ending(met.token)
@@ -73,18 +75,6 @@ async def start_enrolment(visit: Visit, body: bytes) -> Mapping[str, Any]:
     decode_json(_NOTHING, body, _SMALL)
     token = _may_add(visit)
     user_name, display_name = await _names(visit)
-    if _goes_on_by_itself(visit):
-        _, _, action = visit.tracked
-        start = await visit.tenant.passkeys.start_registration(
-            user_id=action.user_id,
-            user_name=user_name,
-            user_display_name=display_name,
-            binding=token,
-            purpose=_PURPOSE,
-            extra_origin=visit.extra_origin,
-            top_origins=visit.top_origins,
-        )
-        return start.to_dict()
     start = await visit.tenant.actions.start_passkey_enrolment(
         token,
         user_name=user_name,
@@ -99,11 +89,7 @@ async def finish_enrolment(visit: Visit, body: bytes) -> Mapping[str, Any]:
     """Where the page leads, now that there is a passkey, which meets no challenge by being made."""
     token = _may_add(visit)
     _, _, action = visit.tracked
-    if _goes_on_by_itself(visit):
-        passkeys = visit.tenant.passkeys
-        await passkeys.finish_registration(body, user_id=action.user_id, binding=token, purpose=_PURPOSE)
-    else:
-        await visit.tenant.actions.finish_passkey_enrolment(token, body)
+    await visit.tenant.actions.finish_passkey_enrolment(token, body)
     signals = {"signalAllAcceptedCredentials": await visit.tenant.passkeys.all_accepted_credentials(action.user_id)}
     ending = visit.ending(token)
     if action.state is ActionState.CHALLENGE_REQUIRED:  # of somebody who had nothing to meet it with
@@ -116,11 +102,6 @@ def after(visit: Visit, met: MetChallenge) -> Ending:
     if goes_on(visit.opened, met.action, visit.enrolled, passkeys=visit.takes_passkeys):
         return Ending(page=visit.page_after(met))
     return visit.ending(met.token)
-
-
-def _goes_on_by_itself(visit: Visit) -> bool:
-    """Whether what met the challenge was removed on this page: the engine takes the token for nothing any more."""
-    return visit.opened.proof is not None and visit.opened.proof.removed_here
 
 
 def _may_add(visit: Visit) -> str:

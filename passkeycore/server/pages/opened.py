@@ -35,7 +35,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         token: Of the action's success, for the application, when the pages are done.
         user_id, word, idempotency_key: Name the action.
         authenticator_id: What met it. When it is removed elsewhere, the proof is none any more.
-        removed_here: It was removed on a page that this proof has opened, which goes on until the proof ends.
+        removed_here: It was removed on a page that this proof has opened, which only shows what is left from then on.
         ends_at: In seconds since 1970.
     """
 

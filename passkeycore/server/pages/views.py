@@ -53,6 +53,8 @@ def rights_of(opened: Opened, kind: TokenKind, action: Action, enrolled: Collect
     """
     met_here, scope = opened.proof is not None, action.scope
     is_open = _is_open(kind, action)
+    if opened.proof is not None and opened.proof.removed_here:  # nothing proves any more who it is
+        return Rights(read=is_open, add=False, rename=False, remove=False)
     return Rights(
         read=is_open and (met_here or bool(scope)),
         add=not enrolled or (is_open and (kind == "success" or ADD_AUTHENTICATORS in scope)),

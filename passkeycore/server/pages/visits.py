@@ -200,6 +200,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         application whose apps open pages tracks without one, or with the app's own address, ``authsignal://auth``.
         """
         opened, registered = self.opened, self.tenant.settings.redirect_urls
+        if opened.proof is not None and opened.proof.removed_here:
+            token = None  # what it proved is gone
         url = opened.redirect_url if self.action is None else self.action.redirect_url
         if opened.popup:
             url = None

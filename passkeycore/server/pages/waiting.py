@@ -90,9 +90,10 @@ async def start(visit: Visit, body: bytes) -> Started:
     if method is None:
         raise ActionError(Code.METHOD_NOT_ALLOWED, "the user has no such device", state=action.state.value)
     challenge_id = encode_base64url(visit.tenant.actions.context.random(32))
-    if way == "push" and visit.server.push_created is not None:
-        await visit.server.push_created(visit.tenant, action, challenge_id, visit.client)
     try:
+        if way == "push" and visit.server.push_created is not None:
+            await visit.tenant.devices.check_pending(action.user_id)
+            await visit.server.push_created(visit.tenant, action, challenge_id, visit.client)
         begun = await visit.tenant.actions.start_device_challenge(
             token,
             method=method,

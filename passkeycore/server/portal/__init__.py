@@ -10,9 +10,8 @@ they look like, over the style of hosted pages.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from . import events, keys, settings, sign_in, users
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["PATH", "ROWS", "Portal", "refused", "routes"]
 
 _HERE: Final = Path(__file__).parent
-_STYLE: Final = _HERE.parent / "pages" / "static" / "pages.css"
-
 _CHECKED: Final = {"Cache-Control": "no-cache"}
 
 ROWS: Final = (*sign_in.ROWS, *events.ROWS, *settings.ROWS, *keys.ROWS, *users.ROWS)
@@ -40,8 +37,8 @@ def routes(tenants: "LiveTenants", server: "ServerSettings") -> list[BaseRoute]:
     portal = Portal(tenants, server, server.operator_secret)
     return [
         *(route(portal, row) for row in ROWS),
-        Route(f"{PATH}/static/pages.css", _style),
-        Mount(f"{PATH}/static", _Static(directory=_HERE / "static")),
+        # What the portal has not, hosted pages have: their style.
+        Mount(f"{PATH}/static", _Static(directory=_HERE / "static", packages=[("passkeycore.server.pages", "static")])),
     ]
 
 
@@ -53,7 +50,3 @@ class _Static(StaticFiles):
         answer = super().file_response(*arguments, **members)
         answer.headers.update(_CHECKED)
         return answer
-
-
-async def _style(request: Request) -> Response:
-    return FileResponse(_STYLE, media_type="text/css", headers=_CHECKED)

@@ -73,15 +73,14 @@ async def _finish(asked: Asked) -> Response:
     if not _BINDING.fullmatch(binding):
         raise HTTPException(403, "That took too long. Please try again.")
     try:
-        done = await _operators(asked).finish_authentication(asked.body, binding=binding)
+        # By name: under a former operator secret it was another operator for whom the ceremony was begun.
+        done = await _operators(asked).finish_authentication(asked.body, user_id=asked.portal.operator, binding=binding)
     except PasskeyError as error:
         _log(asked, "passkey", f"refused ({error.code.value})")
         await asked.portal.wrong_passkeys.check_address(asked.address, count=True)
         if isinstance(error, (VerificationError, CeremonyError)):
             raise HTTPException(403, "This passkey does not open the portal. Please try again.") from None
         raise
-    if done.user_id != asked.portal.operator:  # the ceremony was begun for this one; what is said twice holds once
-        raise HTTPException(403, "This passkey does not open the portal. Please try again.")
     answer = json_answer({"next": asked.link("/")})
     asked.portal.set_cookie(answer, "portal-sign-in", "")
     return _signed_in(asked, answer, done.passkey.credential_id)

@@ -23,7 +23,7 @@ from .process import GRACE_S, serve_process
 MOST_FAILURES: Final = 3
 """So many starts in a row may fail before the server gives up: what keeps it from starting does not go by itself."""
 
-_PAUSE_S: Final = 1.0  # before what could not start is tried again
+_PAUSE_S: Final = 1.0  # after a process that could not start, or was killed before it could; then the next may
 _LOOK_S: Final = 0.2
 _STOPPED_S: Final = GRACE_S + 5.0  # what has not ended by then never will
 _SPAWN: Final = multiprocessing.get_context("spawn")
@@ -50,9 +50,10 @@ def serve_workers(settings: ServerSettings, listener: socket.socket) -> bool:
                     failures = 0
                 if is_alive or time.monotonic() < again_at:
                     continue
-                # What somebody kills has not failed by itself: memory may be short, or an operator in a hurry.
-                if not worker.was_ready and worker.process.exitcode != -signal.SIGKILL:
-                    failures, again_at = failures + 1, time.monotonic() + _PAUSE_S
+                if not worker.was_ready:
+                    again_at = time.monotonic() + _PAUSE_S
+                    # What somebody kills has not failed by itself: memory may be short, or an operator in a hurry.
+                    failures += worker.process.exitcode != -signal.SIGKILL
                 worker.close()
                 if not stopping.is_set() and failures < MOST_FAILURES:
                     workers[place] = _Worker(settings, listener)

@@ -4,6 +4,7 @@ What belongs here: how services are built from settings, when stored changes are
 somebody shows.
 """
 
+import asyncio
 import hmac
 import json
 import logging
@@ -25,6 +26,7 @@ from ...errors import Code, ConfigurationError, ConflictError, DecodeError, Toke
 from ...tokens import Tokens
 from ...webauthn.encoding import decode_base64url
 from ..edge.cors import client_origins
+from ..edge.http import describe
 from .keys import find_key, text_of
 from .storage import Storage
 from .tenants import KeyHolder, Tenant, TenantUnavailable
@@ -183,9 +185,24 @@ class LiveTenants:
         return tuple(live.tenant for live in found if live is not None and live.problem is None)
 
     async def origins_of(self, tenant_id: str | None) -> frozenset[str]:
-        """The web origins whose scripts may call the client side of a tenant; None: of any tenant."""
-        wanted = [tenant for tenant in await self.all() if tenant_id in (None, tenant.tenant_id)]
-        return frozenset[str]().union(*(client_origins(tenant.settings) for tenant in wanted))
+        """The web origins whose scripts may call the client side of a tenant; None: of any tenant.
+
+        For None, a tenant whose changes cannot be looked for has none, and the others have theirs.
+
+        Raises:
+            Exception: The database's, where the changes of the tenant that is named cannot be looked for.
+        """
+        if tenant_id is not None:
+            return _origins_of(await self._seen(tenant_id))
+        # At once: the database may be down, and each of them would wait for it.
+        found = await asyncio.gather(*(self._seen(each) for each in self._tenants), return_exceptions=True)
+        origins = frozenset[str]()
+        for each, live in zip(self._tenants, found, strict=True):
+            if isinstance(live, BaseException):
+                _LOGGER.error("the origins of %s are not known: %s", each, describe(live))
+            else:
+                origins |= _origins_of(live)
+        return origins
 
     async def changes_of(self, tenant_id: str) -> Overrides | None:
         """What an operator has changed, as it is stored now; None: nothing, or there is no such tenant."""
@@ -325,6 +342,10 @@ def build_tenant(
     )
     actions = AsyncActionService(repository, tokens=tokens, passkeys=passkeys, devices=devices, rules=settings.rules)
     return Tenant(settings=settings, passkeys=passkeys, devices=devices, actions=actions, repository=repository)
+
+
+def _origins_of(live: _Live | None) -> frozenset[str]:
+    return frozenset() if live is None or live.problem is not None else client_origins(live.tenant.settings)
 
 
 def _refuse(live: _Live, reason: str) -> None:

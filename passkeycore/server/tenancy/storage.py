@@ -1,8 +1,12 @@
 """Where a server keeps things: the database, and a Redis where there is one. Opened, asked for an answer, closed."""
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from ...config.server import ServerSettings
 from ...errors import ConfigurationError
@@ -14,9 +18,12 @@ if TYPE_CHECKING:
 
     from ...engine.repository import AsyncCeremonyRepository
 
-_THREADS: Final = 4  # more only wait for each other, as Python runs one at a time
+_THREADS: Final = 4  # one that waits for a lock must not stop the others; many more only wait for Python's
 _ANSWER_S: Final = 1.0  # what asks expects a second or two, and asks again
 _TIMEOUT_S: Final = 5.0  # as `passkeycore.repositories.redis` has it
+# In milliseconds. Whoever asked has gone by then; a few statements that wait for ever would stop the process.
+_BOUNDS: Final = "-c statement_timeout=30000 -c lock_timeout=10000"
+_BOUNDED: Final = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2")  # whose drivers know libpq's options
 
 
 class Storage:
@@ -36,10 +43,10 @@ class Storage:
             ConfigurationError: A URL that is none, or the extra of its driver is not installed.
         """
         wants_outbox = any(table.settings.webhook_url is not None for table in settings.tenants.values())
-        self.database = SQLRepository(synchronous_url(settings), create="on first use", outbox=wants_outbox)
-        is_sqlite = settings.database.startswith("sqlite")  # others would only wait for its one writer
+        url = _bounded(synchronous_url(settings))
+        self.database = SQLRepository(url, create="on first use", outbox=wants_outbox)
         # Whole methods in threads: half the time of the drivers for asyncio, which change tasks for each statement.
-        self.repository = InThreads(self.database, threads=1 if is_sqlite else _THREADS)
+        self.repository = InThreads(self.database, threads=_THREADS)
         self._asked: tuple[float, asyncio.Task[bool]] | None = None
         self.redis: Redis | None = None
         self.ceremonies: AsyncCeremonyRepository | None = None
@@ -83,6 +90,20 @@ class Storage:
 def synchronous_url(settings: ServerSettings) -> str:
     """The database's URL for a driver that knows no asyncio."""
     return settings.database.replace("sqlite+aiosqlite:", "sqlite:", 1)
+
+
+def _bounded(text: str) -> str:
+    """The URL, in which PostgreSQL is told for how long a statement may take and wait for a lock.
+
+    Bounds of the operator's own count instead: ``options`` in the URL, even without any bounds, or ``PGOPTIONS``.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # the repository says so, without quoting it
+        return text
+    if url.drivername not in _BOUNDED or "options" in url.query or "PGOPTIONS" in os.environ:
+        return text
+    return url.update_query_dict({"options": _BOUNDS}).render_as_string(hide_password=False)
 
 
 def _redis(url: str) -> "Redis":

@@ -170,7 +170,13 @@ class TestPending:
     def test_so_many_may_wait(self, colour: Colour, most: int) -> None:
         devices = device_engine(colour, max_pending_per_user=most)
         enrol(devices, PHONE)
-        starts = [devices.start_challenge(**PAY) for _ in range(most)]
+        starts = []
+        for _ in range(most):
+            devices.check_pending("ada")
+            starts.append(devices.start_challenge(**PAY))
+        with refused("limit_reached", devices):
+            devices.check_pending("ada")
+        devices.check_pending("eve")
         with refused("limit_reached", devices) as caught:
             devices.start_challenge(**PAY)
         assert isinstance(caught.value, LimitReached)

@@ -1,6 +1,7 @@
 """Signing in, and what the host or the application's server makes of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from passkeycore.webauthn.encoding import encode_base64url
 from passkeycore.webauthn.options import second_factor
 from tests.server.api.examples import approval
 from tests.server.api.kit import HOST_COOKIE, Api, Browser, begin_session, good, refused
-from tests.server.kit import API_KEYS, ORIGINS
+from tests.server.kit import API_KEYS, ORIGINS, tenant_kit
 
 
 def test_without_a_host_the_server_validates_the_token_of_a_sign_in_once(api: Api) -> None:
@@ -123,6 +124,19 @@ def test_a_client_is_told_to_forget_a_passkey_that_is_not_known(api: Api) -> Non
     response = client.get(options)
     error = refused(browser.send("/sign-in/passkey/finish", {"response": response}), "no_credential", 403)
     assert error["signal"] == {"rpId": "shop.example.com", "credentialId": response["id"]}
+
+
+def test_a_client_keeps_a_passkey_that_another_tenant_with_the_rp_id_knows(tmp_path: Path) -> None:
+    shared = 'rp_id = "example.com"'
+    with tenant_kit(tmp_path, shop_more=shared, bank_more=shared) as kit:
+        api = Api(kit)
+        client, browser = api.new_passkey("ada", tenant="bank"), api.browser()
+        client.origin = ORIGINS["shop"]
+        for is_known in (True, False):
+            response = client.get(browser.post("/sign-in/passkey/start")["options"])
+            error = refused(browser.send("/sign-in/passkey/finish", {"response": response}), "no_credential", 403)
+            assert ("signal" in error) is not is_known
+            kit.run(kit.tenant("bank").passkeys.remove_all_passkeys("ada"))
 
 
 def test_a_sign_in_that_takes_too_long_is_told_so(api: Api) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.server.kit import TenantKit, tenant_kit
 
-from .kit import OWN, Api, phone, refused, signed
+from .kit import OWN, Api, Json, phone, refused, signed
 
 USE = f"{OWN}/passkey/authentication-options"
 RULES = """
@@ -27,6 +27,42 @@ def test_a_passkey_is_used_again_with_the_token_of_its_last_success(api: Api) ->
     assert proof["isValid"] is True
     assert proof["idempotencyKey"] != "first"
     assert len(api.server("GET", "/users/ada/actions", params={"codes": "transfer"})) == 3  # with the enrolment's
+
+
+def test_a_success_begins_one_further_action_however_often_options_are_asked_for(api: Api) -> None:
+    client = api.new_passkey()
+    first = api.sign_in(client, token=api.track()["token"])["accessToken"]
+    before = len(transfers(api))
+    starts = [api.post(USE, {}, token=first) for _ in range(3)]
+    assert len(transfers(api)) == before + 1
+    body = {"challengeId": starts[0]["challengeId"], "authenticationCredential": client.get(starts[0]["options"])}
+    assert api.post("/client/verify/passkey", body, token=first)["isVerified"] is True
+
+
+def test_a_further_action_that_is_over_takes_the_next_success(api: Api) -> None:
+    client = api.new_passkey()
+    first = api.sign_in(client, token=api.track()["token"])["accessToken"]
+    second = api.sign_in(client, token=first)["accessToken"]
+    before = transfers(api)
+    refused(api.client("POST", USE, {}, token=first), "invalid_request")
+    assert transfers(api) == before
+    assert api.sign_in(client, token=second)["isVerified"] is True
+    assert len(transfers(api)) == len(before) + 1
+
+
+def test_each_success_begins_an_action_of_its_own(api: Api) -> None:
+    client = api.new_passkey()
+    for _ in range(2):
+        token = api.sign_in(client, token=api.track()["token"])["accessToken"]
+        before = len(transfers(api))
+        api.post(USE, {}, token=token)
+        assert len(transfers(api)) == before + 1
+
+
+def transfers(api: Api) -> list[Json]:
+    """All actions of that word."""
+    found: list[Json] = api.server("GET", "/users/ada/actions", params={"codes": "transfer"})
+    return found
 
 
 def test_it_can_be_finished_with_the_tenants_name_and_with_no_other_token(api: Api) -> None:

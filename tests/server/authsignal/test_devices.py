@@ -1,12 +1,16 @@
 """Keys on devices, as apps of the dialect enrol, look up and remove them, and what they answer: push and in-app."""
 
+import asyncio
 import base64
+import concurrent.futures
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy.event
 
 from passkeycore.testing import SoftwareDevice
 from tests.server.kit import TenantKit, tenant_kit
@@ -105,6 +109,21 @@ class TestKeys:
         body = {"publicKey": key_of(SoftwareDevice("old")), "deviceName": "Old", "devicePlatform": "ios"}
         refused(api.client("POST", f"{OWN}/device", body, token=api.token()), "invalid_request")
         assert methods(api) == ["PUSH"] * 9
+
+    @pytest.mark.parametrize("ended", [OSError("the disk is full"), asyncio.CancelledError()])
+    def test_nothing_of_a_legacy_device_is_left_whatever_ends_the_request(self, api: Api, ended: BaseException) -> None:
+        def at_the_other_half(*execution: Any) -> None:
+            statement, parameters = execution[2:4]
+            if statement.startswith("INSERT INTO passkey_devices") and "qr-code" in parameters:
+                raise ended
+
+        engine = api.kit.storage.database._engine
+        sqlalchemy.event.listen(engine, "before_cursor_execute", at_the_other_half)
+        body = {"publicKey": key_of(SoftwareDevice("old")), "deviceName": "Old", "devicePlatform": "ios"}
+        with suppress(concurrent.futures.CancelledError):
+            assert api.client("POST", f"{OWN}/device", body, token=api.token()).status_code == 500
+        sqlalchemy.event.remove(engine, "before_cursor_execute", at_the_other_half)
+        assert methods(api) == []
 
     def test_nothing_of_a_legacy_device_is_left_whichever_half_was_there(self, api: Api) -> None:
         device = api.new_device(kind="qr-code")

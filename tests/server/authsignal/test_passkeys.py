@@ -233,6 +233,18 @@ class TestAuthentication:
         for body, shown in bodies:
             refused(api.client("POST", "/client/verify/passkey", body, token=shown), "unknown_credential", 404)
 
+    def test_what_another_tenant_with_the_rp_id_knows_is_not_unknown(self, tmp_path: Path) -> None:
+        """The device would hide the passkey there as well."""
+        shared = 'rp_id = "example.com"'
+        with tenant_kit(tmp_path, shop_more=shared, bank_more=shared) as kit:
+            api = Api(kit)
+            client = api.new_passkey(tenant="bank")
+            body = used(api, client)
+            refused(api.client("POST", "/client/verify/passkey", body), "invalid_credential")
+            token = api.server("GET", "/users/ada/authenticators", tenant="bank")[0]["userAuthenticatorId"]
+            api.server("DELETE", f"/users/ada/authenticators/{token}", tenant="bank")
+            refused(api.client("POST", "/client/verify/passkey", used(api, client)), "unknown_credential", 404)
+
     @pytest.mark.parametrize(
         "tamper",
         [

@@ -1,11 +1,14 @@
 """QR codes over a WebSocket, against a server on a port: what a browser offers, gets, and is refused."""
 
+import itertools
 import json
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import sqlalchemy.event
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
@@ -114,6 +117,7 @@ def test_who_is_nobody_is_refused_before_anything_is_said(url: str, protocols: l
     with pytest.raises(InvalidStatus) as caught, opened(url, *protocols):
         pass
     assert caught.value.response.status_code == 403
+    assert json.loads(caught.value.response.body or b"").keys() == {"error", "errorCode", "errorDescription"}
 
 
 def test_a_token_that_is_too_old_is_refused(api: Api, url: str) -> None:
@@ -206,6 +210,32 @@ def test_what_rules_do_not_take_is_rejected(api: Api, url: str) -> None:
         api.kit.run(api.kit.tenants.change("shop", {"actions": block}, revision=0))
         api.post(f"{OWN}/qr-code/challenge", {**signed(device, id), "approved": True})
         assert change(socket) == {"challengeId": id, "state": "rejected"}
+
+
+class TestHiccups:
+    """What a database raises for a while ends nothing, and is told in the log once, without its words."""
+
+    def test_a_challenge_is_looked_at_again(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+        was_seen = threading.Event()
+        device = api.new_device(kind="qr-code")
+        engine, looks = api.kit.storage.database._engine, itertools.count()
+
+        def fail(*execution: Any) -> None:
+            if "FROM passkey_device_challenges" in execution[2] and not was_seen.is_set():
+                if next(looks) == 2:
+                    was_seen.set()
+                raise RuntimeError("words of a driver")
+
+        with served(api, poll_s=0.01) as url, opened(url, PROTOCOL, "x.authsignal.tenant.shop") as socket:
+            id = created(socket)["challengeId"]
+            sqlalchemy.event.listen(engine, "before_cursor_execute", fail)
+            assert was_seen.wait(5)
+            sqlalchemy.event.remove(engine, "before_cursor_execute", fail)
+            api.post(f"{OWN}/qr-code/challenge/claim", signed(device, id))
+            assert change(socket) == {"challengeId": id, "state": "claimed"}
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "passkeycore.server"]
+        assert "RuntimeError" in line
+        assert "words of a driver" not in line
 
 
 @contextmanager

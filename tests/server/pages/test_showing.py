@@ -188,7 +188,7 @@ def test_the_whole_server_has_the_pages(pages: Pages) -> None:
     page = client.get(f"/challenge?token={pages.track().token}")
     assert heading(page) == "Confirm it is you"
     assert "nonce-" in page.headers["content-security-policy"]
-    for path in ("/static/pages.css", "/static/page.js", "/static/favicon.svg"):
+    for path in ("/static/theme.css", "/static/pages.css", "/static/page.js", "/static/favicon.svg"):
         assert client.get(f"/challenge{path}").headers["cache-control"] == "no-cache"
     missing = client.get("/challenge/nothing")
     assert (missing.status_code, heading(missing)) == (404, "There is no such page")

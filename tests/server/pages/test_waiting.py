@@ -156,6 +156,20 @@ def test_the_application_is_not_told_of_what_cannot_begin(tmp_path: Path) -> Non
         assert len(told) == 1
 
 
+def test_nobody_makes_a_phone_ring_more_often_than_questions_may_wait(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def push_created(tenant: Tenant, action: Action, challenge_id: str, client: ClientInfo) -> None:
+        told.append(challenge_id)
+
+    with pages_kit(tmp_path, push_created=push_created) as pages:
+        pages.new_device()
+        script = pages.script(pages.open(pages.track()))
+        statuses = [script.ask("/device/start", {"way": "push"}).status_code for _ in range(8)]
+        assert statuses == [200] * 5 + [429] * 3
+        assert len(told) == 5
+
+
 def test_too_many_questions_are_told_as_such(pages: Pages) -> None:
     """Five wait for the user already, of other pages: there is nothing that they would have to remove."""
     pages.new_device()

@@ -261,7 +261,7 @@ def test_pages_are_not_stored_not_framed_and_run_no_script_but_ours(operator: Op
         assert operator.get(path).headers["content-security-policy"] != answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("name", ["pages.css", "portal.css", "portal.js", "favicon.svg"])
+@pytest.mark.parametrize("name", ["theme.css", "pages.css", "portal.css", "portal.js", "favicon.svg"])
 def test_browsers_ask_whether_files_are_still_so(visitor: Operator, name: str) -> None:
     """A release changes pages and files together."""
     answer = visitor.get(f"/static/{name}")
@@ -374,6 +374,28 @@ class TestPasskeys:
         assert other.cookie() is None
         assert other.sign_in("another secret of the operator, 32 bytes").status_code == 303
         assert "None yet." in other.get("/access").text
+
+    def test_a_sign_in_that_was_begun_under_another_secret_fails_like_any(
+        self, operator: Operator, kit: TenantKit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """By the passkey of the operator who was: it is logged, an event, no success, and counts as an attempt."""
+        client = self.client()
+        self.add(operator, client)
+        former = operator.app
+        text = file_text("sqlite://").replace(OPERATOR_SECRET, "another secret of the operator, 32 bytes")
+        kit.settings = parse_server(text, name="passkeycore.toml", format="toml")
+        one, other = Operator(kit, former, "192.0.2.9"), Operator(kit, application(kit), "192.0.2.9")
+        for number in range(20):
+            options = one.json("/sign-in/passkey/start").json()
+            other.http.http.cookies.update(one.http.http.cookies)
+            assert other.json("/sign-in/passkey/finish", client.get(options)).status_code == 403
+            assert caplog.text.count("refused (challenge_unknown) by passkey from 192.0.2.9") == number + 1
+        assert other.json("/sign-in/passkey/start").status_code == 429
+        assert other.cookie() is None
+        events = kit.run(kit.storage.repository.list_events("passkeycore/operators", EventFilter(), None, 100)).events
+        kinds = [event.type for event in events]
+        assert kinds.count(EventType.AUTHENTICATION_FAILED) == 20
+        assert kinds.count(EventType.AUTHENTICATION_SUCCEEDED) == 1  # the secret, before
 
     def test_what_happens_to_access_is_an_event_and_shown(self, operator: Operator, kit: TenantKit) -> None:
         """Wrong secrets, passkeys that come and go, and in which session; the secret itself is nowhere."""

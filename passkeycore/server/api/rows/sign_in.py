@@ -12,6 +12,7 @@ import msgspec
 from starlette.responses import Response
 
 from ....engine.actions.challenges import MetChallenge
+from ....errors import CredentialNotFound
 from ....webauthn.encoding import decode_base64url, encode_base64url
 from ...edge.http import json_answer
 from ..calls import Call, Row, SignIn, get, not_available, post
@@ -100,7 +101,17 @@ async def start_passkey(call: Call, asked: StartSignIn) -> CeremonyStart:
 
 
 async def finish_passkey(call: Call, asked: CeremonyFinish) -> SignedIn | Response:
-    """Signs in whoever's passkey it is."""
+    """Signs in whoever's passkey it is. The client is told to forget it only if nobody knows it."""
+    try:
+        return await _finished(call, asked)
+    except CredentialNotFound as error:
+        may_forget = call.site.may_forget
+        if error.signal is None or may_forget is None or await may_forget(error.signal["credentialId"]):
+            raise
+        raise CredentialNotFound("another realm of the server may know it", path=error.path) from None
+
+
+async def _finished(call: Call, asked: CeremonyFinish) -> SignedIn | Response:
     body, binding = bytes(asked.response), call.identity.visitor_id
     if call.site.actions is None:
         done = await call.passkeys.finish_authentication(body, binding=binding, sealed_state=asked.sealed_state)
