@@ -282,3 +282,22 @@ def test_a_client_that_offers_http_2_is_answered_over_http_1(port: int) -> None:
     answer = sent(port, head + more + b"hello")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b"\r\n\r\nhello")
+
+
+def test_who_is_refused_while_they_still_send_sees_the_answer_and_goes_on(port: int) -> None:
+    """Hung up on, they might only see that the connection was reset."""
+    with connected(port) as client:
+        for _ in range(2):
+            client.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+            time.sleep(0.05)
+            client.sendall(b"hello")
+            answer = until(client, b"ok")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" not in answer.lower()
+
+
+def test_who_asks_first_is_only_answered(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    answer = sent(port, head)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer.lower()

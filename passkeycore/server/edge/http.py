@@ -10,6 +10,7 @@ import re
 import secrets
 import traceback
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
@@ -30,6 +31,7 @@ BODY_TIMEOUT_S: Final = 10.0
 REQUEST_ID: Final = "X-Request-Id"
 """By what an answer is found in the log."""
 
+_MOMENT_S: Final = 1.0  # for the rest of a body that nobody needs
 _BOUNDS: Final = "passkeycore.bounds"
 _TENANT: Final = "passkeycore.tenant_id"
 _SERVER: Final = "passkeycore.by_server"
@@ -146,8 +148,9 @@ def describe(error: BaseException) -> str:
 class Edge:
     """`app` with a request id and the security headers on every answer, and with bounds for `read_body`.
 
-    An answer that begins before the body of its request was read to its end closes the connection: nobody reads the
-    rest of it, however long it takes to come.
+    Before an answer that begins before the body of its request was read to its end, the rest of it is waited for, for a
+    moment: who is hung up on while they still send may never see the answer. What does not come in that moment nobody
+    reads, and the answer closes the connection.
     """
 
     def __init__(
@@ -188,8 +191,20 @@ class Edge:
             is_read = is_read or (message["type"] == "http.request" and not message.get("more_body", False))
             return message
 
+        async def pass_over() -> None:
+            passed = 0
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MOMENT_S):
+                    while not is_read and passed <= self._bounds[0]:
+                        message = await receive_counting()
+                        if message["type"] != "http.request":
+                            break
+                        passed += len(message.get("body", b""))
+
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if not is_read and not _asks_first(scope):
+                    await pass_over()
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = identity
                 for name, value in self._headers.items():
@@ -210,6 +225,11 @@ class Edge:
 
 def _too_long() -> HTTPException:
     return HTTPException(413, "This is too much to read.", {"Connection": "close"})
+
+
+def _asks_first(scope: Scope) -> bool:
+    # Who asks whether to send a body at all is only answered.
+    return any(name == b"expect" for name, _ in scope["headers"])
 
 
 def _has_body(scope: Scope) -> bool:

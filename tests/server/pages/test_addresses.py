@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def assert_hidden(tab: Tab) -> None:
     """The address opens nothing, and nor does anything that other pages can read of the tab."""
+    tab.page.wait_for_selector("#content:not([inert])", state="attached")
     assert tab.page.url == f"{tab.world.pages.base_url}/challenge"
     assert tab.page.evaluate("() => sessionStorage.length + localStorage.length") == 0
 
@@ -61,7 +62,7 @@ def test_an_address_without_a_token_is_said_to_be_one(live: World) -> None:
 
 
 def test_who_removes_the_passkey_they_came_with_stays_on_the_page(live: World) -> None:
-    """Loads it again, and makes a new one in its place."""
+    """It only shows what is left, also when it is loaded again."""
     with live.tab() as tab:
         tab.new_passkey()
         live.pages.new_device()
@@ -72,11 +73,7 @@ def test_who_removes_the_passkey_they_came_with_stays_on_the_page(live: World) -
         tab.page.click("#dialog-confirm")
         tab.page.wait_for_selector('[role=status]:has-text("was removed.")')
         assert tab.page.locator(".row").count() == 1
+        assert tab.page.locator(".rename, .remove, #add").count() == 0
         reload(tab, "Your passkeys and devices")
         assert tab.page.locator(".row").count() == 1
-        tab.press("Add a passkey")
-        tab.page.wait_for_selector(".row >> nth=1")
-        tab.page.click(".remove >> nth=0")
-        tab.page.click("#dialog-confirm")
-        tab.page.wait_for_selector('[role=status]:has-text("was removed.")')
-        assert tab.page.locator(".row").count() == 1
+        assert tab.page.locator(".rename, .remove, #add").count() == 0

@@ -82,6 +82,11 @@ export function end({ page: next, redirect, token }, title = "All done") {
 
 export const leave = () => end(page.leave, "Nothing was changed");
 
+// Nothing can be pressed before every script has run: it would do nothing.
+document.addEventListener("DOMContentLoaded", () => {
+  element("content").inert = false;
+});
+
 // --- Talking to the server ---
 
 export async function post(path, members = {}) {

@@ -41,8 +41,11 @@ for (const row of list.children) {
     if (!(await sure(name.textContent))) return currentTarget.focus();
     during(currentTarget, async () => {
       const { left, signals, token, address } = await post("/authenticators/remove", { id: row.dataset.id });
-      if (token) goOnAs(token, address);
       row.remove();
+      if (token) {
+        goOnAs(token, address); // which only shows what is left
+        for (const control of document.querySelectorAll(".rename, .remove, #add")) control.remove();
+      }
       element("empty").hidden = left > 0;
       say(`${name.textContent} was removed.`);
       element("title").focus();
