@@ -145,7 +145,7 @@ def read_event(row: Sequence[Any]) -> Event:
             code=None if code is None else Code(code),
             details=msgspec.json.decode(details, type=dict[str, str]),
         )
-    except ValueError:
+    except (ValueError, msgspec.MsgspecError):
         raise _unknown() from None
 
 
