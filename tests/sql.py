@@ -1,15 +1,16 @@
 """What the tests of the SQL repositories share: repositories on either database, and what they send to it."""
 
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from passkeycore.engine.records import Passkey, User
 from passkeycore.repositories.sql import SQLRepository
@@ -136,3 +137,31 @@ def registered(repository: SQLRepository, **changes: Any) -> tuple[User, Passkey
     first = passkey(owner, **changes)
     assert repository.add_passkey(first, 5, None, None) == "added"
     return owner, first
+
+
+class Joined:
+    """For the contracts of a rollback: transactions of an engine of the caller's, as ours is in autocommit mode."""
+
+    @contextmanager
+    def rolled_back(self, repository: Any, /) -> Generator[object]:
+        engine = create_engine(repository._engine.url)
+        try:
+            with engine.connect() as connection, connection.begin() as transaction:
+                yield repository.joining(connection)
+                transaction.rollback()
+        finally:
+            engine.dispose()
+
+
+class AsyncJoined:
+    """The same for asyncio."""
+
+    @asynccontextmanager
+    async def rolled_back(self, repository: Any, /) -> AsyncGenerator[object]:
+        engine = create_async_engine(repository._engine.url)
+        try:
+            async with engine.connect() as connection, connection.begin() as transaction:
+                yield repository.joining(connection)
+                await transaction.rollback()
+        finally:
+            await engine.dispose()

@@ -3,14 +3,11 @@
 What is specific to one storage is in the tests of its own.
 """
 
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from passkeycore.repositories.redis import AsyncRedisCeremonies, RedisCeremonies
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
@@ -31,6 +28,7 @@ from passkeycore.testing.contract import (
     SpentRollbackContract,
     TenancyEventContract,
 )
+from tests.sql import AsyncJoined, Joined
 
 
 class Whole(
@@ -51,32 +49,12 @@ class Undoing(SpentRollbackContract, DeviceEventRollbackContract, ActionEventRol
     """All of it within a transaction of the caller's."""
 
 
-class Joining(Undoing):
+class Joining(Joined, Undoing):
     """Over transactions of an engine of the caller's, as ours is in autocommit mode."""
 
-    @contextmanager
-    def rolled_back(self, repository: Any, /) -> Generator[object]:
-        engine = create_engine(repository._engine.url)
-        try:
-            with engine.connect() as connection, connection.begin() as transaction:
-                yield repository.joining(connection)
-                transaction.rollback()
-        finally:
-            engine.dispose()
 
-
-class AsyncJoining(Undoing):
+class AsyncJoining(AsyncJoined, Undoing):
     """The same for asyncio."""
-
-    @asynccontextmanager
-    async def rolled_back(self, repository: Any, /) -> AsyncGenerator[object]:
-        engine = create_async_engine(repository._engine.url)
-        try:
-            async with engine.connect() as connection, connection.begin() as transaction:
-                yield repository.joining(connection)
-                await transaction.rollback()
-        finally:
-            await engine.dispose()
 
 
 class Expiring(CeremonyContract, SpentContract):

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from passkeycore.repositories.memory import AsyncMemoryRepository, MemoryRepository
 from passkeycore.repositories.sql import AsyncSQLRepository, SQLRepository
 from passkeycore.testing.contract import ContractError, TenancyContract, TenancyEventContract
 from passkeycore.testing.contract.tenancy import TenancyEventRollbackContract
 from tests.broken_repositories.tenancy import MISTAKES
+from tests.sql import AsyncJoined, Joined
 
 
 class Whole(TenancyContract, TenancyEventContract):
@@ -27,32 +26,12 @@ class Undoing(TenancyEventRollbackContract):
     test_a_rollback_undoes_every_change: Any = None
 
 
-class Joining(Undoing):
+class Joining(Joined, Undoing):
     """Over transactions of an engine of the caller's."""
 
-    @contextmanager
-    def rolled_back(self, repository: Any, /) -> Generator[object]:
-        engine = create_engine(repository._engine.url)
-        try:
-            with engine.connect() as connection, connection.begin() as transaction:
-                yield repository.joining(connection)
-                transaction.rollback()
-        finally:
-            engine.dispose()
 
-
-class AsyncJoining(Undoing):
+class AsyncJoining(AsyncJoined, Undoing):
     """The same for asyncio."""
-
-    @asynccontextmanager
-    async def rolled_back(self, repository: Any, /) -> AsyncGenerator[object]:
-        engine = create_async_engine(repository._engine.url)
-        try:
-            async with engine.connect() as connection, connection.begin() as transaction:
-                yield repository.joining(connection)
-                await transaction.rollback()
-        finally:
-            await engine.dispose()
 
 
 class TestMemory(Whole):

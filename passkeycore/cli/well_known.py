@@ -297,6 +297,6 @@ def _replace(file: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.chmod(_READABLE)
         temporary.replace(file)
-    except BaseException:
+    except BaseException:  # an interruption leaves no half of a file behind either
         temporary.unlink(missing_ok=True)
         raise

@@ -5,9 +5,9 @@ To mount, in `mounted` and `well_known`:
     app.mount("/passkeys", PasskeyApp(passkeys, current_user=user_id_of, on_sign_in=start_session))
     app.router.routes.extend(well_known_routes(config))
 
-To run alone, ``passkeycore serve``: `running` has its processes and what runs beside requests, `app` puts one together,
-out of `rooms`: a folder for each language that clients speak. `tenancy` says whose a request is, and where theirs is
-kept; `edge` is around every request. `webhooks` tells applications what happened.
+To run alone, ``passkeycore serve``: `running` has its processes, `app` what each serves, put together out of `rooms`: a
+folder for each language that clients speak; `background` is what runs beside requests. `tenancy` says whose a request
+is, and where theirs is kept; `edge` is around every request. `webhooks` tells applications what happened.
 """
 
 from ..errors import ConfigurationError

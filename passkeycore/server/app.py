@@ -18,12 +18,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
+from .background import lifespan
 from .edge.access_log import AccessLog
 from .edge.cors import Cors
 from .edge.http import Edge, describe, json_answer, request_id
 from .edge.limits import AddressLimits, RateLimits, Refusal
 from .rooms import ROOMS, Parts, refused
-from .running.background import lifespan
 from .webhooks import Webhooks
 from .well_known import live_well_known_routes
 

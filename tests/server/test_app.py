@@ -28,8 +28,8 @@ from passkeycore.engine.tenancy.records import Overrides
 from passkeycore.repositories.memory import AsyncMemoryRepository
 from passkeycore.server import PasskeyApp, well_known_routes
 from passkeycore.server.app import LastResort, server_app
+from passkeycore.server.background import lifespan
 from passkeycore.server.edge.http import json_answer
-from passkeycore.server.running.background import lifespan
 from passkeycore.server.tenancy.storage import Storage
 from passkeycore.server.webhooks import Webhooks
 from passkeycore.webhooks import WebhookSecrets, verify_webhook, webhook_secret

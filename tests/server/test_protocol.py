@@ -18,9 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from passkeycore.server.edge import protocol as module
 from passkeycore.server.edge.http import Edge, read_body
-from passkeycore.server.edge.protocol import HEAD_BYTES, BoundedProtocol
+from passkeycore.server.running import protocol as module
+from passkeycore.server.running.protocol import HEAD_BYTES, BoundedProtocol
 from tests.server.kit import Loop
 
 PATIENCE_S = 60.0

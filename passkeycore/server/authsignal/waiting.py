@@ -254,11 +254,10 @@ async def _askable(tenant: Tenant, token: str) -> tuple[Action, DeviceMethod]:
     method: DeviceMethod = "in-app" if "push" not in owned and "in-app" in owned else "push"
     if method not in action.allowed_methods:
         raise ActionError(Code.METHOD_NOT_ALLOWED, "this does not meet the action", state=action.state.value)
-    context = tenant.devices.context
-    most = context.max_pending_per_user
-    waiting = await context.repository.pending_device_challenges(context.realm, action.user_id, context.now(), most)
-    if len(waiting) >= most:
-        raise _too_many()
+    try:
+        await tenant.devices.check_pending(action.user_id)
+    except LimitReached:
+        raise _too_many() from None
     return action, method
 
 

@@ -1,5 +1,4 @@
-"""Processes of ``passkeycore serve``, and what runs in them beside requests.
+"""Processes of ``passkeycore serve``.
 
-`process` is one of them, `workers` starts several over one socket, `background` runs from an application's start to its
-end.
+`process` is one of them, `workers` starts several over one socket, and `protocol` has the bounds of their connections.
 """

@@ -19,9 +19,9 @@ from ...errors import ConfigurationError
 from ...repositories.sql import SQLRepository
 from ..app import server_app
 from ..edge.access_log import LOGGER
-from ..edge.protocol import HEAD_BYTES, BoundedProtocol
 from ..tenancy.live import LiveTenants
 from ..tenancy.storage import Storage, synchronous_url
+from .protocol import HEAD_BYTES, BoundedProtocol
 
 GRACE_S: Final = 10
 """For requests under way when it is stopped, in seconds; process managers wait longer."""

@@ -1,8 +1,6 @@
 """The package ``@authsignal/node`` from npm, unchanged, in Node.js, against a server on a port."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ import pytest
 
 from passkeycore.server.authsignal.webhooks import envelope, signature
 from tests.server.kit import API_KEYS
+from tests.server.npm import needed
 
 from .kit import Api
 
@@ -25,12 +24,8 @@ SHOP = API_KEYS["shop"]
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that has the package."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        message = "Node.js and npm are not on PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    needed("node")
+    npm = needed("npm")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true}')
     subprocess.run([npm, "install", "--no-audit", "--no-fund", "--silent", PACKAGE], cwd=folder, check=True)

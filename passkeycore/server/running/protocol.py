@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ..api import refused
-from .http import HEADERS
+from ..edge.http import HEADERS
 
 HEAD_S: Final = 10.0
 """How long the head of a request may take, in seconds: from the connection on, later from its first byte on."""

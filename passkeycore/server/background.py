@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 
-from ..edge.http import describe
-from ..webhooks import Webhooks
+from .edge.http import describe
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from ..tenancy.live import LiveTenants
-    from ..tenancy.storage import Storage
+    from .tenancy.live import LiveTenants
+    from .tenancy.storage import Storage
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")
 _SWEEP_S: Final = 60.0  # what expired is refused anyway
