@@ -3,15 +3,17 @@
 A flow is an ``async def`` over asynchronous protocols. Over a synchronous repository none of its awaits ever suspends,
 so one step drives it to its end: no event loop, no threads. The methods that are made here keep the flow's exact
 signature for type checkers and for `help()`, and a traceback names the flow's line. An asynchronous service whose
-repositories are all in the same threads takes that one step there, instead of a trip for each method.
+repositories are all in the same threads takes that one step there, instead of a trip for each method. Around the step
+are scopes of the repositories, in which they keep for the whole flow what each method would otherwise have to fetch.
 """
 
 import inspect
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from functools import partial
 from threading import local
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 from ..errors import ConfigurationError
 
@@ -22,6 +24,7 @@ _C = TypeVar("_C", covariant=True)
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _F = TypeVar("_F", bound=Callable[..., Any])
+Scopes: TypeAlias = tuple[AbstractContextManager[object], ...]
 
 
 class HasContext(Protocol[_C]):
@@ -82,6 +85,19 @@ def flow_threads(*repositories: object) -> "Executor | None":
     return found.pop() if len(found) == 1 else None
 
 
+def flow_scopes(*repositories: object) -> Scopes:
+    """What each synchronous flow over these runs in, as a repository for threads may want to keep a connection for it.
+
+    Args:
+        repositories: Each has ``flow_scopes`` or not: context managers that may be entered again within themselves.
+    """
+    found: dict[AbstractContextManager[object], None] = {}
+    for repository in repositories:
+        scopes: Scopes = getattr(repository, "flow_scopes", ())
+        found.update(dict.fromkeys(scopes))
+    return tuple(found)
+
+
 def is_within(threads: object) -> bool:
     """Whether this runs in a flow that runs as a whole in one of these threads."""
     return _here.threads is threads
@@ -96,12 +112,24 @@ class _Here(local):
 _here = _Here()
 
 
-def _run_within(threads: object, flow: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+def _run_within(threads: object, service: object, flow: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     _here.threads = threads
     try:
-        return run(flow())
+        return _run_of(service, flow())
     finally:
         _here.threads = None
+
+
+def _run_of(owner: object, coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Runs it in the scopes of the service or repository whose method it is."""
+    scopes: Scopes = getattr(owner, "flow_scopes", ())
+    for scope in scopes:
+        scope.__enter__()
+    try:
+        return run(coroutine)
+    finally:
+        for scope in reversed(scopes):
+            scope.__exit__(None, None, None)  # to nobody it matters how the flow ended
 
 
 def synchronous(
@@ -110,7 +138,7 @@ def synchronous(
     """`flow` as the method of a synchronous service."""
 
     def method(self: HasContext[_C], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return run(flow(self.context, *args, **kwargs))
+        return _run_of(self, flow(self.context, *args, **kwargs))
 
     return _named(method, flow)
 
@@ -127,7 +155,7 @@ def asynchronous(
         from asyncio import get_running_loop  # only for those who have one
 
         whole = partial(flow, self.context, *args, **kwargs)
-        return await get_running_loop().run_in_executor(threads, _run_within, threads, whole)
+        return await get_running_loop().run_in_executor(threads, _run_within, threads, self, whole)
 
     return _named(method, flow)
 

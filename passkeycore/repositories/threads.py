@@ -19,7 +19,7 @@ from ..engine.repository import (
     PasskeyRepository,
     SpentRepository,
 )
-from ..engine.run import is_within
+from ..engine.run import flow_scopes, is_within
 from ..engine.tenancy.repository import TenancyRepository
 from ..engine.webhooks.repository import OutboxRepository
 from ..errors import ConfigurationError
@@ -78,6 +78,7 @@ class InThreads:
         self.repository = repository
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="passkeycore-repository")
         self.flow_threads = self.threads
+        self.flow_scopes = flow_scopes(repository)
         for name in _METHODS - {*dir(repository)}:
             setattr(self, name, None)  # a service that needs it says so when it is built
 

@@ -16,7 +16,7 @@ from ..devices.repository import AsyncDeviceRepository
 from ..devices.service import AsyncDeviceService, DeviceService
 from ..passkeys.service import AsyncPasskeyService, PasskeyService
 from ..repository import AsyncEventRepository, AsyncPasskeyRepository
-from ..run import asynchronous, awaited, flow_threads, immediate, synchronous
+from ..run import Scopes, asynchronous, awaited, flow_scopes, flow_threads, immediate, synchronous
 from ..service import Adapt, check_number, check_tokens
 from . import challenges, enrolment, in_app, sign_in, tracking
 from .context import ActionContext
@@ -42,9 +42,11 @@ class _Service:
 
     Attributes:
         context: The configuration, for flows.
+        flow_scopes: What repositories want around each flow, see `passkeycore.engine.run.flow_scopes`.
     """
 
     context: ActionContext
+    flow_scopes: Scopes = ()
 
     def _build(
         self,
@@ -74,6 +76,7 @@ class _Service:
             raise ConfigurationError("passkeys, or devices, or both: something has to meet challenges", path="passkeys")
         if passkey_context is not None and device_context is not None and passkey_context.realm != device_context.realm:
             raise ConfigurationError("both services have to be one tenant's", path="devices.realm")
+        self.flow_scopes = flow_scopes(repository, passkeys, devices)
         self.context = ActionContext(
             repository=adapt(repository, AsyncActionRepository),
             users=around.repository,
@@ -116,6 +119,7 @@ class _Service:
             events=events(context),
             **changes,
         )
+        other.flow_scopes = flow_scopes(repository)
         return other
 
 

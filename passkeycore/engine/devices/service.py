@@ -13,7 +13,7 @@ from ...devices import ChallengeIdVerifier, SignedVerifier
 from ...errors import ConfigurationError
 from ..records import Event
 from ..repository import AsyncEventRepository
-from ..run import asynchronous, awaited, flow_threads, immediate, synchronous
+from ..run import Scopes, asynchronous, awaited, flow_scopes, flow_threads, immediate, synchronous
 from ..service import Adapt, check_number, check_tokens, surroundings
 from . import answers, authenticators, challenges, credentials, enrolment
 from .context import DeviceContext
@@ -35,10 +35,12 @@ class _Service:
     Attributes:
         context: The configuration, for flows.
         dispatcher: Who tells the sinks; flush and close it when the application ends. None: there are no sinks.
+        flow_scopes: What repositories want around each flow, see `passkeycore.engine.run.flow_scopes`.
     """
 
     context: DeviceContext
     dispatcher: "EventDispatcher | None"
+    flow_scopes: Scopes = ()
 
     def _build(
         self,
@@ -82,6 +84,7 @@ class _Service:
             adapt, repository, realm=realm, store_events=store_events, sinks=sinks, now=now, random=random
         )
         self.dispatcher = around.dispatcher
+        self.flow_scopes = flow_scopes(repository)
         self.context = DeviceContext(
             repository=adapt(repository, AsyncDeviceRepository),
             verifier=SignedVerifier(domain),
@@ -104,6 +107,7 @@ class _Service:
     def _using(self: _S, adapt: Adapt, repository: object) -> _S:
         other = type(self).__new__(type(self))
         other.dispatcher = self.dispatcher
+        other.flow_scopes = flow_scopes(repository)
         events = None if self.context.events is None else adapt(repository, AsyncEventRepository)
         other.context = msgspec.structs.replace(
             self.context, repository=adapt(repository, AsyncDeviceRepository), events=events

@@ -22,7 +22,7 @@ from ..repository import (
     CeremonyRepository,
     PasskeyRepository,
 )
-from ..run import asynchronous, awaited, flow_threads, immediate, synchronous
+from ..run import Scopes, asynchronous, awaited, flow_scopes, flow_threads, immediate, synchronous
 from ..service import check_tokens, surroundings
 from . import authentication, availability, management, registration, step_up
 from .ceremonies import (
@@ -50,10 +50,12 @@ class _Service:
     Attributes:
         context: The configuration, for flows.
         dispatcher: Who tells the sinks; flush and close it when the application ends. None: there are no sinks.
+        flow_scopes: What repositories want around each flow, see `passkeycore.engine.run.flow_scopes`.
     """
 
     context: Context
     dispatcher: "EventDispatcher | None"
+    flow_scopes: Scopes = ()
 
     def _build(
         self,
@@ -96,6 +98,7 @@ class _Service:
             adapt, repository, realm=realm, store_events=store_events, sinks=sinks, now=now, random=random
         )
         self.dispatcher = around.dispatcher
+        self.flow_scopes = flow_scopes(repository, getattr(ceremonies, "spent", ceremonies))
         self.context = Context(
             rp=rp,
             repository=adapt(repository, AsyncPasskeyRepository),
@@ -116,6 +119,7 @@ class _Service:
     def _using(self: _S, adapt: Callable[[object, type[Any]], Any], repository: object) -> _S:
         other = type(self).__new__(type(self))
         other.dispatcher = self.dispatcher
+        other.flow_scopes = flow_scopes(repository)
         events = None if self.context.events is None else adapt(repository, AsyncEventRepository)
         other.context = msgspec.structs.replace(
             self.context, repository=adapt(repository, AsyncPasskeyRepository), events=events

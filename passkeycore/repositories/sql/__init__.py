@@ -78,6 +78,7 @@ class SQLRepository:
         self._engine = made
         self._is_ours = isinstance(engine, str)
         self._pool = synchronous_pool(made, ours=self._is_ours, create=create == "on first use")
+        self.flow_scopes = self._pool.flow_scopes
         self.context = alone(self._pool, outbox=outbox)
         if create is True:
             self.create()
@@ -123,6 +124,7 @@ class SQLRepository:
         """
         joining = type(self).__new__(type(self))
         joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
+        joining.flow_scopes = self.flow_scopes
         joining.context = joined(Immediate(connection), connection.dialect, self._pool, outbox=self.context.outbox)
         return joining
 

@@ -8,6 +8,7 @@ disagree about when they begin one.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from threading import local
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Executable, text
@@ -123,6 +124,52 @@ class Immediate:
         self.sync_connection.close()
 
 
+class FlowConnection(local):
+    """Connections of an engine, of which each thread keeps one from statement to statement while a flow runs in it.
+
+    To fetch one from the pool and give it back costs about as much as a small statement. As a context manager, it is
+    around a flow; flows may be within each other, and whoever needs a second connection meanwhile gets another one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._flows = 0
+        self._kept: Connection | None = None
+
+    def __enter__(self) -> None:
+        self._flows += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._flows -= 1
+        if not self._flows and (connection := self._kept) is not None:
+            self._kept = None
+            connection.close()
+
+    async def connect(self) -> Wire:
+        """The one that is kept and that nobody is using, or one of the pool."""
+        connection, self._kept = self._kept, None
+        return _OfFlow(self._engine.connect() if connection is None else connection, self)
+
+    def give_back(self, connection: Connection) -> None:
+        """Keeps it for the next statement, unless it is lost, there is one already, or no flow is under way."""
+        if self._flows and self._kept is None and not connection.invalidated:
+            self._kept = connection
+        else:
+            connection.close()
+
+
+class _OfFlow(Immediate):
+    __slots__ = ("_flow",)
+
+    def __init__(self, connection: Connection, flow: FlowConnection) -> None:
+        super().__init__(connection)
+        self._flow = flow
+
+    async def close(self) -> None:
+        """See `Wire`; the flow that is under way may keep it."""
+        self._flow.give_back(self.sync_connection)
+
+
 class Statements:
     """Statements on a connection whose transaction somebody else ends."""
 
@@ -165,7 +212,7 @@ class Store(Protocol):
 class Pool:
     """Connections of our own: each statement, or each `transaction`, is committed when it is done."""
 
-    __slots__ = ("_connect", "_lock", "_ours", "_to_create", "dialect")
+    __slots__ = ("_connect", "_lock", "_ours", "_to_create", "dialect", "flow_scopes")
 
     def __init__(
         self,
@@ -175,6 +222,7 @@ class Pool:
         ours: bool,
         create: bool,
         lock: AbstractAsyncContextManager[Any],
+        flow_scopes: tuple[FlowConnection, ...] = (),
     ) -> None:
         """Statements on the connections that `connect` gives, all in autocommit mode.
 
@@ -185,12 +233,14 @@ class Pool:
                 of their driver, whatever the isolation level says.
             create: Create what is missing of the tables before the first statement.
             lock: What keeps two from doing so at the same time.
+            flow_scopes: Around each flow, see `passkeycore.engine.run.flow_scopes`.
         """
         self._connect = connect
         self._ours = ours
         self._to_create = create
         self._lock = lock
         self.dialect = dialect
+        self.flow_scopes = flow_scopes
 
     async def rows(self, statement: Executable, values: Mapping[str, object]) -> Rows:
         """See `Store`."""
@@ -328,13 +378,17 @@ class Context(NamedTuple):
 
 def synchronous_pool(engine: Engine, *, ours: bool, create: bool) -> Pool:
     """The connections of `engine`."""
-    autocommit = engine if ours else engine.execution_options(isolation_level="AUTOCOMMIT")
+    # Threads may create tables at once, as processes may.
+    lock = nullcontext()
+    if ours:
+        kept = FlowConnection(engine)
+        return Pool(kept.connect, engine.dialect.name, ours=True, create=create, lock=lock, flow_scopes=(kept,))
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def connect() -> Wire:
         return Immediate(autocommit.connect())
 
-    # Threads may create tables at once, as processes may.
-    return Pool(connect, engine.dialect.name, ours=ours, create=create, lock=nullcontext())
+    return Pool(connect, engine.dialect.name, ours=False, create=create, lock=lock)
 
 
 def asynchronous_pool(engine: "AsyncEngine", *, ours: bool, create: bool) -> Pool:
