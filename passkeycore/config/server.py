@@ -18,9 +18,8 @@ What belongs here: what follows from the keys, whose tables are in `server_keys`
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import time
 from hmac import compare_digest
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -295,7 +294,7 @@ def tenant_values(table: TenantTable, values: bytes | None = None) -> dict[str, 
         ConfigurationError: `values` are no JSON object.
     """
     changed = {} if values is None else _changes(table, values).members()
-    return {key: _as_json(node.value) for key, node in {**table.members, **changed}.items() if key in OVERRIDABLE}
+    return {key: node.as_json() for key, node in {**table.members, **changed}.items() if key in OVERRIDABLE}
 
 
 def _changes(table: TenantTable, values: bytes) -> Node:
@@ -400,13 +399,3 @@ def _check_shared_files(tenants: Mapping[str, TenantTable]) -> None:
 
 def _without(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key not in keys}
-
-
-def _as_json(value: object) -> Any:
-    if isinstance(value, time):
-        return value.isoformat()
-    if isinstance(value, list):
-        return list(map(_as_json, cast("list[object]", value)))
-    if isinstance(value, dict):
-        return {name: _as_json(member) for name, member in cast("dict[str, object]", value).items()}
-    return value

@@ -5,7 +5,8 @@ import math
 import re
 import tomllib
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from datetime import time
+from typing import Any, Final, NamedTuple, cast
 
 from ..errors import ConfigurationError, show, show_path
 from .lines import DEEPEST, Lines, Path, Value, too_deep
@@ -55,6 +56,10 @@ class Node(NamedTuple):
         if not isinstance(self.value, list):
             return None
         return [self.child(index, value) for index, value in enumerate(self.value)]
+
+    def as_json(self) -> Any:
+        """The value, JSON-ready: a time of day, which TOML has, as text."""
+        return _as_json(self.value)
 
 
 class Source:
@@ -142,6 +147,16 @@ class Source:
 
 def _integer(digits: str) -> float:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+
+def _as_json(value: object) -> Any:
+    if isinstance(value, time):
+        return value.isoformat()
+    if isinstance(value, list):
+        return list(map(_as_json, cast("list[object]", value)))
+    if isinstance(value, dict):
+        return {name: _as_json(member) for name, member in cast("dict[str, object]", value).items()}
+    return value
 
 
 def _last_key(text: str) -> Path:

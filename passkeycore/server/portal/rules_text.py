@@ -6,7 +6,6 @@ Stored are values alone, so that comments of a text do not survive; the form say
 import json
 import re
 from collections.abc import Mapping
-from datetime import time
 from typing import Any, Final, cast
 
 from ...config.files import read_text
@@ -40,7 +39,7 @@ def read_rules(text: str) -> dict[str, Any]:
         ConfigurationError: See `passkeycore.config.parse_rules`; its message begins with ``rules:<line>:``.
     """
     parse_rules(text, name=NAME, format="toml")
-    return {key: _as_json(node.value) for key, node in read_text(text, name=NAME, format="toml").members().items()}
+    return {key: node.as_json() for key, node in read_text(text, name=NAME, format="toml").members().items()}
 
 
 def _settings(header: str, settings: Mapping[str, Any]) -> list[str]:
@@ -64,13 +63,3 @@ def _inline(value: object) -> str:
 
 def _key(name: str) -> str:
     return name if _BARE.fullmatch(name) else _inline(name)
-
-
-def _as_json(value: object) -> Any:
-    if isinstance(value, time):
-        return value.isoformat()
-    if isinstance(value, list):
-        return list(map(_as_json, cast("list[object]", value)))
-    if isinstance(value, dict):
-        return {name: _as_json(member) for name, member in cast("dict[str, object]", value).items()}
-    return value
