@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, 
 from .background import lifespan
 from .edge.access_log import AccessLog
 from .edge.cors import Cors
-from .edge.http import Edge, describe, json_answer, request_id
+from .edge.http import Edge, describe, json_answer, refuse, request_id
 from .edge.limits import AddressLimits, RateLimits, Refusal
 from .rooms import ROOMS, Parts, refused
 from .webhooks import Webhooks
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .tenancy.live import LiveTenants
 
 _LOGGER: Final = logging.getLogger("passkeycore.server")
+_FAILED: Final = 1011  # close code: something went wrong here
 _OUR_FAULT: Final = "Something went wrong on the server. Please try again."
 
 
@@ -111,11 +112,11 @@ class LastResort:
             if scope["type"] == "lifespan":
                 raise
             _LOGGER.error("request %s failed: %s", request_id(scope), describe(error))
-            if scope["type"] == "websocket":
+            if not has_begun:
+                await refuse(self._told(scope, HTTPException(500, _OUR_FAULT)), scope, receive, send, code=_FAILED)
+            elif scope["type"] == "websocket":
                 with suppress(Exception):  # it is closed already
-                    await send({"type": "websocket.close", "code": 1011})
-            elif not has_begun:
-                await self._told(scope, HTTPException(500, _OUR_FAULT))(scope, receive, send)
+                    await send({"type": "websocket.close", "code": _FAILED})
 
 
 async def _health(request: Request) -> Response:

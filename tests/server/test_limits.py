@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -298,6 +299,29 @@ def test_a_socket_of_an_address_that_asks_too_often_is_closed(loop: Loop) -> Non
     for _ in range(2):
         loop.run(opened())
     assert [message.get("code", 1000) for message in sent] == [1000, 1013]
+
+
+def test_so_it_is_answered_in_the_dialects_form_where_the_server_around_can(tmp_path: Path) -> None:
+    with tenant_kit(tmp_path, more='limits = { per_address = "1/minute" }') as kit:
+        app = server_app(kit.tenants, kit.settings)
+        sent: list[Message] = []
+
+        async def opened() -> None:
+            async def send(message: Message) -> None:
+                sent.append(message)
+
+            async def receive() -> Message:
+                return {"type": "websocket.connect"}
+
+            scope = {"type": "websocket", "path": "/v1/nothing", "headers": [], "client": ("192.0.2.1", 1)}
+            await app({**scope, "query_string": b"", "extensions": {"websocket.http.response": {}}}, receive, send)
+
+        for _ in range(2):
+            kit.run(opened())
+        start, body = sent[-2:]
+        assert (start["type"], start["status"]) == ("websocket.http.response.start", 429)
+        assert "errorCode" in json.loads(body["body"])
+        assert b"retry-after" in dict(start["headers"])
 
 
 def test_a_socket_that_is_refused_counts_for_its_address(tmp_path: Path) -> None:

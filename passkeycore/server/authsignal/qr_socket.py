@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...errors import PasskeyError
 from ..edge.cors import client_origins
-from ..edge.http import describe, request_id
+from ..edge.http import describe, refuse, request_id
 from ..edge.limits import admit
 from .auth import Caller, Dialect, client_info, of_tenant, of_token
 from .ceremonies import Begun
@@ -208,11 +208,8 @@ class _Session:
 
 
 async def _refuse(socket: WebSocket, code: int, error: Refused) -> None:
-    """Refuses the handshake, before it is accepted: in JSON, where the server around can, or by 403 alone."""
-    if "websocket.http.response" in socket.scope.get("extensions", {}):
-        await socket.send_denial_response(refused(error))
-    else:
-        await socket.close(code)
+    """Refuses the handshake, before it is accepted."""
+    await refuse(refused(error), socket.scope, socket.receive, socket.send, code=code)
 
 
 async def _caller(dialect: Dialect, socket: WebSocket, *, counted: bool = True) -> Caller | None:

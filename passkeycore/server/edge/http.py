@@ -88,6 +88,14 @@ def json_answer(members: Mapping[str, Any] | Sequence[Any], status: int = 200) -
     return Response(msgspec.json.encode(members), status, {"Cache-Control": "no-store"}, "application/json")
 
 
+async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send, *, code: int) -> None:
+    """Gives `answer`, also to who wants a WebSocket; where the server around cannot, `code` closes it unopened."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": code})
+    else:
+        await answer(scope, receive, send)
+
+
 def client_address(request: HTTPConnection, trusted_proxies: Collection[str] = ()) -> str:
     """The address of the client, in its one spelling; empty: it has none, as over a Unix socket.
 

@@ -23,7 +23,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...config.server import Limits
-from .http import client_address, is_by_server, note_tenant
+from .http import client_address, is_by_server, note_tenant, refuse
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -35,6 +35,7 @@ _SITE_BITS: Final = 64  # of an IPv6 address: who has one usually has all that b
 _SCOPE: Final = "passkeycore.limits"
 _LANDED: Final = "passkeycore.landed"
 _IN_FLIGHT_S: Final = 1.0  # until those who came at once are answered
+_AGAIN_LATER: Final = 1013  # close code of a WebSocket
 _NAMESPACE: Final = "passkeycore"  # of keys in Redis
 
 Refusal = Callable[[Scope, HTTPException], ASGIApp]
@@ -260,8 +261,7 @@ class AddressLimits:
             await self._limits.check_address(address, count=is_socket, more=flight.others)
         except HTTPException as error:
             flight.land()
-            answer = {"type": "websocket.close", "code": 1013} if is_socket else None
-            await (self._refused(scope, error)(scope, receive, send) if answer is None else send(answer))
+            await refuse(self._refused(scope, error), scope, receive, send, code=_AGAIN_LATER)
             return
         except BaseException:
             flight.land()
