@@ -15,7 +15,8 @@ from sqlalchemy.pool import QueuePool
 from passkeycore import RelyingParty
 from passkeycore.engine.actions.service import ActionService, AsyncActionService
 from passkeycore.engine.passkeys.service import AsyncPasskeyService, PasskeyService
-from passkeycore.engine.run import flow_scopes
+from passkeycore.engine.records import Ceremony
+from passkeycore.engine.run import flow_scopes, synchronous
 from passkeycore.repositories.memory import MemoryRepository
 from passkeycore.repositories.sql import SQLRepository
 from passkeycore.repositories.threads import InThreads
@@ -178,6 +179,60 @@ def test_services_find_every_scope_once(tmp_path: Path) -> None:
         actions = ActionService(rest, tokens=TOKENS, passkeys=passkeys)
         assert passkeys.flow_scopes == (*users.flow_scopes, *rest.flow_scopes)
         assert set(actions.flow_scopes) == {*users.flow_scopes, *rest.flow_scopes}
-        assert actions.using(users).flow_scopes == passkeys.using(users).flow_scopes == users.flow_scopes
         assert InThreads(users).flow_scopes == users.flow_scopes
         assert flow_scopes(MemoryRepository(), None) == ()
+
+
+def test_a_flow_that_waits_for_another_store_keeps_no_connection(tmp_path: Path) -> None:
+    """Or a slow one would empty the pool of the database."""
+
+    class Elsewhere(MemoryRepository):
+        def add_ceremony(self, ceremony: Ceremony, /) -> bool:
+            seen.append(in_use(repository))
+            return super().add_ceremony(ceremony)
+
+    seen: list[int] = []
+    with opened(f"sqlite:///{tmp_path / 'passkeys.db'}") as repository:
+        passkeys = PasskeyService(RP, repository, ceremonies=Elsewhere())
+        actions = ActionService(repository, tokens=TOKENS, passkeys=passkeys)
+        assert (passkeys.flow_scopes, actions.flow_scopes) == ((), ())
+        signed_up(passkeys)
+        actions.start_passkey_sign_in("sign-in", binding="session")
+    assert seen == [0, 0]
+
+
+def test_in_a_transaction_of_the_callers_no_second_connection_is_kept(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'passkeys.db'}"
+    with opened(url) as repository, engine_of(url) as engine, engine.connect() as connection:
+        joining = repository.joining(connection)
+        assert joining.flow_scopes == ()
+        assert PasskeyService(RP, repository).using(joining).flow_scopes == ()
+
+
+def test_a_scope_that_fails_at_its_end_leaves_the_others_ended() -> None:
+    class Scope:
+        depth = 0
+
+        def __init__(self, error: Exception | None = None) -> None:
+            self.error = error
+
+        def __enter__(self) -> None:
+            self.depth += 1
+
+        def __exit__(self, *_: object) -> None:
+            self.depth -= 1
+            if self.error is not None:
+                raise self.error
+
+    scopes = Scope(), Scope(RuntimeError("lost"))
+
+    class Owner:
+        context = None
+        flow_scopes = scopes
+
+    async def flow(context: None) -> int:
+        return sum(scope.depth for scope in scopes)
+
+    with pytest.raises(RuntimeError, match="lost"):
+        synchronous(flow)(Owner())
+    assert [scope.depth for scope in scopes] == [0, 0]

@@ -88,13 +88,19 @@ def flow_threads(*repositories: object) -> "Executor | None":
 def flow_scopes(*repositories: object) -> Scopes:
     """What each synchronous flow over these runs in, as a repository for threads may want to keep a connection for it.
 
+    Nothing, where one of them brings none: a flow that waits for something else, such as a Redis, keeps no connection.
+
     Args:
         repositories: Each has ``flow_scopes`` or not: context managers that may be entered again within themselves.
+            None does not count.
     """
     found: dict[AbstractContextManager[object], None] = {}
     for repository in repositories:
-        scopes: Scopes = getattr(repository, "flow_scopes", ())
-        found.update(dict.fromkeys(scopes))
+        if repository is not None:
+            scopes: Scopes = getattr(repository, "flow_scopes", ())
+            if not scopes:
+                return ()
+            found.update(dict.fromkeys(scopes))
     return tuple(found)
 
 
@@ -123,13 +129,13 @@ def _run_within(threads: object, service: object, flow: Callable[[], Coroutine[A
 def _run_of(owner: object, coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Runs it in the scopes of the service or repository whose method it is."""
     scopes: Scopes = getattr(owner, "flow_scopes", ())
-    for scope in scopes:
-        scope.__enter__()
-    try:
-        return run(coroutine)
-    finally:
-        for scope in reversed(scopes):
-            scope.__exit__(None, None, None)  # to nobody it matters how the flow ended
+    return _run_in(scopes, coroutine) if scopes else run(coroutine)
+
+
+def _run_in(scopes: Scopes, coroutine: Coroutine[Any, Any, _T]) -> _T:
+    outer, *inner = scopes
+    with outer:
+        return _run_in(tuple(inner), coroutine) if inner else run(coroutine)
 
 
 def synchronous(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from authsignal.client import ApiException  # type: ignore[import-untyped]
 
 from passkeycore import RelyingParty
 from passkeycore.config.server import load_server
@@ -97,7 +98,7 @@ def propelauth(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moved]:
 
 @executes(IMPORT)
 @executes(AUTHSIGNAL)
-def test_moving_from_authsignal(authsignal: Moved) -> None:
+def test_moving_from_authsignal(authsignal: Moved, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the vendor's package: an action is tracked, met with the passkey that was imported, and validated."""
     names = execute(AUTHSIGNAL, {"me": lambda: ADA})
     url = names["transfer_new"]()
@@ -116,8 +117,13 @@ def test_moving_from_authsignal(authsignal: Moved) -> None:
     assert client.track(user_id="grace", action="transfer")["state"] == "ALLOW"
     client.update_user("grace", {"username": "Grace", "email": "grace@example.com", "emailVerified": True})
     assert client.get_user("grace")["email"] == "grace@example.com"
-    # Back where the variables lead: the client knows no other address than theirs.
-    assert client.api_url == f"{authsignal.url}/v1"
+    # Back: the same code asks whomever the variables name, and nobody else.
+    monkeypatch.setenv("AUTHSIGNAL_URL", f"{authsignal.url}/elsewhere")
+    back = execute(AUTHSIGNAL, {"me": lambda: ADA})
+    with pytest.raises(ApiException):
+        back["transfer_new"]()
+    monkeypatch.setenv("AUTHSIGNAL_URL", f"{authsignal.url}/v1")
+    assert execute(AUTHSIGNAL, {"me": lambda: ADA})["transfer_new"]().startswith("https://auth.example.com/")
 
 
 @executes(PROPELAUTH)

@@ -119,7 +119,6 @@ class _Service:
             events=events(context),
             **changes,
         )
-        other.flow_scopes = flow_scopes(repository)
         return other
 
 

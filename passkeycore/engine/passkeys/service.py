@@ -119,7 +119,6 @@ class _Service:
     def _using(self: _S, adapt: Callable[[object, type[Any]], Any], repository: object) -> _S:
         other = type(self).__new__(type(self))
         other.dispatcher = self.dispatcher
-        other.flow_scopes = flow_scopes(repository)
         events = None if self.context.events is None else adapt(repository, AsyncEventRepository)
         other.context = msgspec.structs.replace(
             self.context, repository=adapt(repository, AsyncPasskeyRepository), events=events

@@ -124,7 +124,7 @@ class SQLRepository:
         """
         joining = type(self).__new__(type(self))
         joining._engine, joining._is_ours, joining._pool = self._engine, False, self._pool
-        joining.flow_scopes = self.flow_scopes
+        joining.flow_scopes = ()  # who waits for a lock of the caller's keeps no second connection meanwhile
         joining.context = joined(Immediate(connection), connection.dialect, self._pool, outbox=self.context.outbox)
         return joining
 
