@@ -1,8 +1,8 @@
 """`SQLRepository` and `AsyncSQLRepository`: users and all that is theirs, and events, in SQLite or PostgreSQL.
 
 What belongs here: the two classes; what they do is in `users`, `passkeys`, `ceremonies`, `devices`, `actions`,
-`events`, `outbox` and `tenancy`, how they reach the database in `engines`, what they find there in `tables`. `metadata`
-is for your own migrations; without any, ``create=True`` is enough.
+`events`, `outbox` and `tenancy`, how they reach the database in `connections`, `wires` and `engines`, what they find
+there in `tables`. `metadata` is for your own migrations; without any, ``create=True`` is enough.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ except ImportError:
 
 from ...engine.run import asynchronous, run, synchronous
 from . import actions, ceremonies, devices, events, outbox, passkeys, tenancy, users
-from .connections import Context, Immediate, alone, asynchronous_pool, joined, synchronous_pool
+from .connections import Context, alone, asynchronous_pool, joined, synchronous_pool
 from .engines import asynchronous_engine, synchronous_engine
 from .tables import metadata
+from .wires import Immediate
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
