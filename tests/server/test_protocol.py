@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 
 from passkeycore.server.edge.http import Edge, read_body
 from passkeycore.server.running import protocol as module
-from passkeycore.server.running.protocol import HEAD_BYTES, BoundedProtocol
+from passkeycore.server.running.protocol import HEAD_BYTES, below
 from tests.server.kit import Loop
 
 PATIENCE_S = 60.0
@@ -54,13 +54,13 @@ ROUTES = [
 
 
 @contextmanager
-def serving() -> Generator[tuple[int, uvicorn.Server]]:
+def serving(base_path: str = "") -> Generator[tuple[int, uvicorn.Server]]:
     """A server that speaks the bounded protocol, and its port."""
     loop = Loop()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             Edge(Starlette(routes=ROUTES)),
-            http=BoundedProtocol,
+            http=below(base_path),
             ws="websockets-sansio",
             log_level="error",
             lifespan="off",
@@ -205,6 +205,43 @@ def test_what_is_no_http_is_refused_in_json(port: int, text: bytes) -> None:
 def test_a_body_that_is_no_http_is_not_answered_twice(port: int) -> None:
     head = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert refusal(sent(port, head, b"not a length\r\n")) == (400, "request_incomplete")
+
+
+@pytest.mark.parametrize("base_path", ["", "/auth"])
+@pytest.mark.parametrize(
+    ("path", "begins"),
+    [
+        ("/v1/client/challenge", b'{"error":"invalid_request","errorCode":"invalid_request","errorDescription":'),
+        ("/run-command", b'{"type":"UnexpectedError","details":'),
+        ("/challenge/api/start", b'{"error":{"code":"'),
+        ("/challenge", b"<!doctype html>"),
+        ("/api/shop/action", b'{"error":{"code":"request_incomplete","message":'),
+        ("/nowhere", b'{"error":{"code":"request_incomplete","message":'),
+    ],
+)
+def test_a_body_that_is_no_http_is_refused_in_the_form_of_what_was_asked_for(
+    base_path: str, path: str, begins: bytes
+) -> None:
+    """Once the head of a request is known, so is the language of its client."""
+    head = f"POST {base_path}{path}?a=1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with serving(base_path) as (port, _):
+        answer = sent(port, head + b"not a length\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.decode().lower().split("\r\n")
+    assert lines[0] == "http/1.1 400 bad request"
+    assert {"connection: close", "referrer-policy: no-referrer", f"content-length: {len(body)}"} <= {*lines}
+    assert len([line for line in lines if line.startswith("content-security-policy:")]) == 1
+    assert body.lower().startswith(begins.lower()), body
+    assert b'href="/' not in body or f'href="{base_path}/challenge/'.encode() in body
+
+
+def test_what_comes_after_an_answer_is_no_part_of_its_request(port: int) -> None:
+    """Its head is not known: the form is our own, and not that of the request before."""
+    with connected(port) as client:
+        client.sendall(b"POST /v1/validate HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        until(client, b"Not Found")
+        client.sendall(b"hello\r\n\r\n")
+        assert refusal(until_closed(client)) == (400, "request_incomplete")
 
 
 def test_an_answer_that_does_not_wait_for_the_body_ends_the_connection(port: int) -> None:

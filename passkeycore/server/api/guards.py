@@ -12,11 +12,11 @@ from starlette.requests import Request
 
 from ...actions.states import ActionState
 from ...errors import ActionError, CeremonyError, Code, ConfigurationError, TokenError
+from ..edge.http import authorization
 from .calls import Caller, Identity, Row, Site, not_available
 from .refusals import EdgeCode, Refused
 from .visitors import CSRF_HEADER, csrf_token, visitor_of
 
-_LONGEST_BEARER: Final = 16_384  # characters; a token of an action has up to 8192
 # The application has let the user go on: no rule said no, and what was to be proven was.
 _PASSED: Final = frozenset({ActionState.ALLOW, ActionState.CHALLENGE_SUCCEEDED, ActionState.REVIEW_SUCCEEDED})
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
@@ -125,8 +125,7 @@ async def _check_enabled(site: Site, user_id: str) -> None:
 
 
 def _bearer(request: Request) -> str:
-    header = request.headers.get("authorization", "")
-    kind, _, value = header.partition(" ")
-    if kind.lower() != "bearer" or not value.strip() or len(header) > _LONGEST_BEARER:
+    scheme, value = authorization(request.headers)
+    if scheme != "bearer" or not value:
         raise Refused(EdgeCode.UNAUTHORIZED, "This takes a Bearer token.", _CHALLENGE)
-    return value.strip()
+    return value

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from ...engine.actions.records import Action
 from ...engine.actions.tracking import ClientInfo
 from ...errors import DecodeError
-from ..edge.http import client_address
+from ..edge.http import authorization, client_address
 from ..tenancy.tenants import Tenant, Tenants
 from .wire import Refused, decode_lenient
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ...config.server import ServerSettings
     from .webhooks import Hooks
 
-_LONGEST: Final = 16_384  # characters of the header: a token has up to 8192
 _LONGEST_USER_AGENT: Final = 1_024
 
 
@@ -107,7 +106,7 @@ async def by_secret(tenants: Tenants, headers: Mapping[str, str]) -> Caller:
     Raises:
         Refused: 401, `unauthorized`.
     """
-    kind, value = _authorization(headers)
+    kind, value = authorization(headers)
     text = _basic_text(value) if kind == "basic" else ""
     # A key may have colons of its own; then there is no password behind it, as SDKs send none.
     for key in dict.fromkeys((text.removesuffix(":"), text.partition(":")[0])):
@@ -123,7 +122,7 @@ async def by_token(tenants: Tenants, headers: Mapping[str, str]) -> Caller:
     Raises:
         Refused: 401: `token_required`, `token_invalid`. TokenError: `token_invalid`, `token_expired`.
     """
-    kind, value = _authorization(headers)
+    kind, value = authorization(headers)
     if kind != "bearer" or not value:
         raise token_required()
     return await of_token(tenants, value)
@@ -135,7 +134,7 @@ async def by_tenant(tenants: Tenants, headers: Mapping[str, str]) -> Caller:
     Raises:
         Refused: 401: `unauthorized`, or as `by_token`. TokenError: As `by_token`.
     """
-    kind, value = _authorization(headers)
+    kind, value = authorization(headers)
     if kind == "bearer":
         return await by_token(tenants, headers)
     return await of_tenant(tenants, _basic_text(value).partition(":")[0] if kind == "basic" else "")
@@ -173,12 +172,6 @@ def token_required() -> Refused:
 
 def _unauthorized(description: str) -> Refused:
     return Refused(401, "unauthorized", description)
-
-
-def _authorization(headers: Mapping[str, str]) -> tuple[str, str]:
-    header = headers.get("authorization", "")
-    kind, _, value = header.partition(" ") if len(header) <= _LONGEST else ("", "", "")
-    return kind.lower(), value.strip()
 
 
 def _basic_text(value: str) -> str:

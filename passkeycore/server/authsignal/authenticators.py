@@ -80,7 +80,7 @@ async def list_own(call: Call) -> list[Json]:
 
 
 def authenticator_members(authenticator: Authenticator, user_id: str, profile: Profile | None) -> Json:
-    """An authenticator as the dialect writes it. Nobody says by which device a passkey was made.
+    """An authenticator as the dialect writes it. By which device a passkey was made is not kept, and so an empty text.
 
     Args:
         authenticator: What it is.
@@ -106,6 +106,7 @@ def authenticator_members(authenticator: Authenticator, user_id: str, profile: P
         members["webauthnCredential"] = present(
             {
                 "credentialId": encode_base64url(credential.credential_id),
+                "deviceId": "",  # some SDKs read no object without it
                 "name": authenticator.name,
                 "aaguid": str(credential.aaguid),
                 "credentialBackedUp": credential.backup_state,

@@ -1,6 +1,7 @@
 """Actions, as an application's server tracks, validates, looks up and reviews them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from ...actions.states import ActionState
 from ...engine.actions.records import Action, ActionFilter
 from ...engine.actions.tracking import ClientInfo
-from ...errors import ActionError, TokenError
+from ...errors import ActionError, ConflictError, TokenError
 from ..redirects import may_redirect
 from ..tenancy.tenants import Tenant
 from .auth import Call
@@ -79,7 +80,9 @@ async def track(call: Call) -> Json:
         challenge_unenrolled=tenant.settings.challenge_unenrolled or bool(verified),
     )
     if said:
-        await save_profile(tenant, user_id, said)
+        # The action is stored. Whoever has changed the profile over and over meanwhile has had the last word.
+        with suppress(ConflictError):
+            await save_profile(tenant, user_id, said)
     settings = "&settings=true" if asked.redirect_to_settings else ""
     allowed = method_names(tracked.action.allowed_methods)
     enrolled = [*method_names(tracked.enrolled_methods), *verified]

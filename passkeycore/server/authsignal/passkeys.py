@@ -106,7 +106,7 @@ async def authentication_options(call: Call) -> Json:
     """Options to meet the token's challenge; without a token, to sign in whoever has a passkey here."""
     asked, tenant = read(_AUTHENTICATION_OPTIONS, call.body), call.tenant
     config = tenant.settings.config
-    token = await starting_token(call)
+    token = await starting_token(call, "passkey")
     if token is not None:
         start = await tenant.actions.start_passkey_challenge(token)
         begun = Begun(kind="authentication", realm=tenant.tenant_id, token=token, shown=call.caller.token)

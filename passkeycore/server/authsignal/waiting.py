@@ -16,6 +16,7 @@ from ...engine.actions.challenges import MetChallenge
 from ...engine.actions.records import Action
 from ...engine.actions.tracking import ClientInfo
 from ...engine.devices.challenges import StartedDeviceChallenge
+from ...engine.devices.context import is_current
 from ...errors import ActionError, CeremonyError, ChallengeError, Code, LimitReached, TokenError
 from ...webauthn.encoding import encode_base64url
 from ..tenancy.tenants import Tenant
@@ -104,10 +105,11 @@ async def begin_push(
         authenticator_id: Which device alone may answer; None: any.
 
     Raises:
-        Refused: 429: as many wait as may. 502: the application did not take it, and nothing was stored.
+        Refused: 404: the user has no such device that could answer. 429: as many wait as may. 502: the application did
+            not take it. Nothing was stored.
         PasskeyError: As `ActionService.start_device_challenge`.
     """
-    action, method = await _askable(tenant, token)
+    action, method = await _askable(tenant, token, authenticator_id)
     challenge_id = encode_base64url(tenant.devices.context.random(32))
     if hooks is not None:
         # Before it is stored: nobody answers what the application has not taken.
@@ -238,7 +240,7 @@ async def poll_begun_qr(tenant: Tenant, begun: Begun, client: ClientInfo) -> Pol
     return Polled(state="pending" if state == "pending" else "claimed")
 
 
-async def _askable(tenant: Tenant, token: str) -> tuple[Action, DeviceMethod]:
+async def _askable(tenant: Tenant, token: str, authenticator_id: str | None) -> tuple[Action, DeviceMethod]:
     """The action of the token, and how its user's devices hear of it: who asks in vain sends no push message.
 
     Raises:
@@ -250,10 +252,15 @@ async def _askable(tenant: Tenant, token: str) -> tuple[Action, DeviceMethod]:
     if action.state not in _WAITING:
         raise ActionError(Code.ACTION_STATE, "it waits for no challenge", state=action.state.value)
     # By push, unless they have none but an app that looks by itself.
-    owned = {device.method for device in await tenant.devices.list_devices(action.user_id)}
+    devices = await tenant.devices.list_devices(action.user_id)
+    owned = {device.method for device in devices}
     method: DeviceMethod = "in-app" if "push" not in owned and "in-app" in owned else "push"
     if method not in action.allowed_methods:
         raise ActionError(Code.METHOD_NOT_ALLOWED, "this does not meet the action", state=action.state.value)
+    now = tenant.devices.context.now()
+    usable = {device.authenticator_id for device in devices if device.method == method and is_current(device, now)}
+    if authenticator_id is not None and authenticator_id not in usable:
+        raise invalid_request("The user has no such authenticator that could answer this.", 404)
     try:
         await tenant.devices.check_pending(action.user_id)
     except LimitReached:

@@ -1,4 +1,4 @@
-"""What every request and answer of the server goes through: bodies, JSON, the client's address, headers, request ids.
+"""What every request and answer of the server goes through: bodies, JSON, addresses, headers, keys, request ids.
 
 Nothing here knows a dialect. What is wrong with a request is an `HTTPException`, which each room answers in its own
 form; what is wrong with us is logged as `describe` has it.
@@ -31,6 +31,7 @@ BODY_TIMEOUT_S: Final = 10.0
 REQUEST_ID: Final = "X-Request-Id"
 """By what an answer is found in the log."""
 
+_LONGEST_AUTHORIZATION: Final = 16_384  # characters; a token of an action has up to 8192
 _MOMENT_S: Final = 1.0  # for the rest of a body that nobody needs
 _BOUNDS: Final = "passkeycore.bounds"
 _TENANT: Final = "passkeycore.tenant_id"
@@ -94,6 +95,21 @@ async def refuse(answer: ASGIApp, scope: Scope, receive: Receive, send: Send, *,
         await send({"type": "websocket.close", "code": code})
     else:
         await answer(scope, receive, send)
+
+
+def authorization(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The scheme of ``Authorization`` in lower case, and what follows it; both empty: there is none, or it is too long.
+
+    A header does not say in which encoding it is. What follows is read as UTF-8, as clients write a key of other
+    letters; a byte that is none stays a lone surrogate, as in a key from the environment. No more than spaces and tabs
+    are taken from its ends: among the bytes of a letter may be one that alone would be a space.
+
+    Args:
+        headers: Of a request, as Starlette has them, by their names in lower case: each character is a byte.
+    """
+    header = headers.get("authorization", "")
+    scheme, _, value = header.partition(" ") if len(header) <= _LONGEST_AUTHORIZATION else ("", "", "")
+    return scheme.lower(), value.strip(" \t").encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def client_address(request: HTTPConnection, trusted_proxies: Collection[str] = ()) -> str:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from ...engine.actions.tracking import check_word
 from ...errors import PasskeyError
 from ...webauthn.wire import decode_json
-from ..edge.http import json_answer, read_body
+from ..edge.http import authorization, json_answer, read_body
 from ..edge.limits import admit
 from ..redirects import may_redirect
 from ..tenancy.tenants import Tenant
@@ -67,8 +67,8 @@ def endpoint(server: Server, refused: Callable[[Exception], Response]) -> Callab
 
     async def answer(request: Request) -> Response:
         try:
-            kind, _, key = request.headers.get("authorization", "").partition(" ")
-            holder = await server.tenants.by_key(key.strip(), "api") if kind.lower() == "bearer" else None
+            scheme, key = authorization(request.headers)
+            holder = await server.tenants.by_key(key, "api") if scheme == "bearer" else None
             if holder is None:
                 raise HTTPException(401, "An API key of the tenant's is needed, as a Bearer token.")
             await admit(request, holder.tenant.tenant_id, by_server=True)

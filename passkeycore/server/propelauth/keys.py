@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ..edge.http import authorization
 from ..tenancy.tenants import KeyHolder, Tenants
 from .wire import Refused
 
@@ -16,10 +17,8 @@ async def key_holder(tenants: Tenants, headers: Mapping[str, str]) -> KeyHolder:
         Refused: 401: ``NoIntegrationKeyFoundInHeader``; ``InvalidPrefix``: it does not look like a key that a server
             made; ``IntegrationKeyNotFound``: it does, but opens nothing.
     """
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    # Some clients write a key of other letters in UTF-8, which a header does not say.
-    key = value.strip().encode("latin-1").decode("utf-8", "surrogateescape")
-    if scheme.lower() != "bearer" or not key:
+    scheme, key = authorization(headers)
+    if scheme != "bearer" or not key:
         raise Refused("NoIntegrationKeyFoundInHeader", status=401)
     holder = await tenants.by_key(key, "integration")
     if holder is not None:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import uvicorn
 from sqlalchemy.exc import DBAPIError
@@ -21,7 +22,7 @@ from ..app import server_app
 from ..edge.access_log import LOGGER
 from ..tenancy.live import LiveTenants
 from ..tenancy.storage import Storage, synchronous_url
-from .protocol import HEAD_BYTES, BoundedProtocol
+from .protocol import HEAD_BYTES, below
 
 GRACE_S: Final = 10
 """For requests under way when it is stopped, in seconds; process managers wait longer."""
@@ -67,7 +68,7 @@ def serve_process(settings: ServerSettings, listener: socket.socket, ready: Call
     config = uvicorn.Config(
         build_app(settings),
         lifespan="on",
-        http=BoundedProtocol,
+        http=below(urlsplit(settings.base_url).path),
         h11_max_incomplete_event_size=HEAD_BYTES,
         ws="websockets-sansio",
         ws_max_size=_MESSAGE_BYTES,

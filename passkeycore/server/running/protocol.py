@@ -1,26 +1,30 @@
 """HTTP/1 of ``passkeycore serve``: uvicorn's protocol with the bounds that it does not have.
 
 How long a request's head may take and how large it may be, how long a client may take to read its answer, how many
-connections there are, and what is told to a client that does not speak HTTP: JSON as our own API tells errors, as
-nobody knows yet which dialect the client would have spoken.
+connections there are, and what is told to a client that does not speak HTTP: once the head of its request is known, in
+the form of the room that it asks for; before, in JSON as our own API tells errors, as nobody knows yet which dialect
+the client would have spoken.
 
 It is built on h11, the stricter of the two parsers that uvicorn knows. The other one, httptools, loses the body of a
 request that offers HTTP/2 beside it (``Upgrade: h2c``), as Java's client does where there is no TLS.
 
 What it does not do: to share connections out among addresses is for a proxy in front. And once the head of a request
 was good, the room that it asks for answers it, except where the body then turns out to be no HTTP: that is told here,
-in our own form, and a body that breaks off after the answer has begun just ends the connection.
+in that room's words but without what the application around it adds, and a body that breaks off after the answer has
+begun just ends the connection.
 """
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final, cast
+from http import HTTPStatus
+from typing import ClassVar, Final, cast
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from ..api import refused
 from ..edge.http import HEADERS
+from ..rooms import refused
 
 HEAD_S: Final = 10.0
 """How long the head of a request may take, in seconds: from the connection on, later from its first byte on."""
@@ -35,12 +39,6 @@ CONNECTIONS: Final = 900
 """How many there are of each process; the usual limit of open files is 1024, and the database needs some."""
 
 _END: Final = b"\r\n\r\n"
-_REASONS: Final[Mapping[int, str]] = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
 _MESSAGES: Final[Mapping[int, str]] = {
     400: "This is no HTTP request.",
     408: "The request did not come in time.",
@@ -51,6 +49,9 @@ _MESSAGES: Final[Mapping[int, str]] = {
 
 class BoundedProtocol(H11Protocol):
     """uvicorn's protocol over h11, with bounds."""
+
+    base_path: ClassVar[str] = ""
+    """Below which the rooms are; empty: at the root of the host."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _reading_timer: asyncio.TimerHandle | None = None
@@ -137,13 +138,25 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         cycle = self._request
-        if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_answer(status))
+        error = HTTPException(status, _MESSAGES[status])
+        if cycle is None or cycle.response_complete:
+            self.transport.write(_written(refused("", error)))
+        elif not cycle.response_started:
+            path, base = cycle.scope["path"], self.base_path
+            within = path.removeprefix(base) if path.startswith(f"{base}/") else ""
+            self.transport.write(_written(refused(within, error, base)))
         self.transport.close()
 
 
-def _answer(status: int) -> bytes:
-    told = refused(HTTPException(status, _MESSAGES[status]))
-    headers = {**dict(told.headers), **HEADERS, "Connection": "close"}
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {status} {_REASONS[status]}\r\n{head}\r\n".encode() + bytes(told.body)
+def below(base_path: str) -> type[BoundedProtocol]:
+    """The protocol of a server whose rooms are below this path, as in ``base_url``; empty: at the root of its host."""
+    return type(BoundedProtocol.__name__, (BoundedProtocol,), {"base_path": base_path})
+
+
+def _written(told: Response) -> bytes:
+    for name, value in HEADERS.items():
+        told.headers.setdefault(name, value)  # pages bring some of their own
+    told.headers["Connection"] = "close"
+    status = HTTPStatus(told.status_code)
+    head = b"".join(b"%b: %b\r\n" % header for header in told.raw_headers)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, bytes(told.body))

@@ -1,5 +1,6 @@
 """What is wrong with a request before anybody looks at what it wants: told in our form, never a fault of the server."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from passkeycore.server.api.refusals import STATUSES, EdgeCode, Refused
 from passkeycore.server.api.rows import ROWS
 from passkeycore.server.edge.limits import AddressLimits, RateLimits
 from tests.server.api.kit import Api, good, refused
-from tests.server.kit import API_KEYS
+from tests.server.kit import API_KEYS, tenant_kit
 
 KEY = {"Authorization": f"Bearer {API_KEYS['shop']}"}
 JSON = {"Content-Type": "application/json"}
 GET_USER = "/api/shop/server/users/get"
+TRACK = "/api/shop/server/actions/track"
 
 
 @pytest.mark.parametrize(
@@ -187,3 +189,18 @@ def test_services_that_do_not_belong_together_are_not_mounted(api: Api) -> None:
 def test_every_word_of_the_edge_has_a_status_and_none_is_the_engines() -> None:
     assert STATUSES.keys() == set(EdgeCode)
     assert all(400 <= status <= 500 for status in STATUSES.values())
+
+
+@pytest.mark.parametrize("end", ["à", "Å", "ü", "\N{NO-BREAK SPACE}"])
+def test_a_key_of_other_letters_is_read_as_utf_8_to_its_last_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Also where that byte alone would be a space; spaces and tabs around it do not count."""
+    key = f"a key of the shop, in its own file, {end}"
+    monkeypatch.setitem(API_KEYS, "shop", key)
+    with tenant_kit(tmp_path) as kit:
+        api = Api(kit)
+        for shown, status in ((key, 200), (f" {key}\t ", 200), (key[:-1], 401), (f"{key}x", 401)):
+            headers = {"Authorization": b"Bearer " + shown.encode()}
+            answer = api.http.post(TRACK, json={"user_id": "ada", "action": "transfer"}, headers=headers)
+            assert answer.status_code == status, answer.text

@@ -114,6 +114,27 @@ def test_a_success_whose_passkey_was_removed_begins_nothing(api: Api) -> None:
     refused(api.client("POST", USE, {}, token=token), "token_invalid", 401)
 
 
+@pytest.mark.parametrize("rules", ["none", "one that allows no passkey", "one that allows them"])
+def test_what_no_passkey_ever_meets_is_refused_and_nothing_is_stored(api: Api, rules: str) -> None:
+    client = api.new_passkey()
+    token = api.sign_in(client, token=api.track()["token"])["accessToken"]
+    transfer: Json = {"allowed_methods": ["push"]}
+    if rules != "none":
+        rule = {"id": "elsewhere", "outcome": "CHALLENGE", "when": {"ip_address_in": ["203.0.113.0/24"]}}
+        methods = ["passkey", "push"] if rules == "one that allows them" else ["in-app"]
+        transfer["rules"] = [{**rule, "allowed_methods": methods}]
+    api.kit.run(api.kit.tenants.change("shop", {"actions": {"transfer": transfer}}, revision=0))
+    before = transfers(api)
+    api.http = api.kit.client(api.app, address=ELSEWHERE)
+    answer = api.client("POST", USE, {}, token=token)
+    if rules == "one that allows them":
+        assert answer.status_code == 200
+        assert len(transfers(api)) == len(before) + 1
+    else:
+        assert "method" in refused(answer, "invalid_request")["errorDescription"]
+        assert transfers(api) == before
+
+
 class TestRules:
     @pytest.fixture
     def tenants(self, tmp_path: Path) -> Iterator[TenantKit]:
@@ -124,8 +145,11 @@ class TestRules:
     def test_rules_decide_anew(self, api: Api) -> None:
         client = api.new_passkey()
         token = api.sign_in(client)["accessToken"]
+        before = api.server("GET", "/users/ada/actions", params={"codes": "sign-in"})
         api.http = api.kit.client(api.app, address=ELSEWHERE)
         refused(api.client("POST", USE, {}, token=token), "invalid_request")
+        after = api.server("GET", "/users/ada/actions", params={"codes": "sign-in"})
+        assert [each["state"] for each in after] == ["BLOCK", *(each["state"] for each in before)]  # who reads it may
 
     def test_a_code_whose_approval_they_block_is_over(self, api: Api) -> None:
         device = api.new_device(kind="qr-code")

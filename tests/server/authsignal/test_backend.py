@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from passkeycore.engine.actions.records import Action
+from passkeycore.engine.tenancy.records import Profile
 from passkeycore.server.pages import routes as pages_routes
 from tests.server.kit import API_KEYS, BASE_URL, tenant_kit
 
@@ -102,6 +103,24 @@ class TestTrack:
         refused(answer, "invalid_request", 400)
         assert api.server("GET", "/users/ada/actions") == []
         assert "username" not in api.server("GET", "/users/ada")
+
+    def test_a_profile_that_others_change_faster_keeps_nobody_from_an_answer(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was stored is not refused; of the profile, the others have the last word."""
+        repository = api.kit.tenant().repository
+        save = repository.save_profile
+
+        async def outrun(profile: Profile) -> bool:
+            """As when somebody else writes the same revision first, each time."""
+            assert await save(msgspec.structs.replace(profile, username=f"other {profile.revision}"))
+            return await save(profile)
+
+        monkeypatch.setattr(repository, "save_profile", outrun)
+        tracked = api.track(username="mine", idempotencyKey="one")
+        assert tracked["idempotencyKey"] == "one"
+        assert [each["idempotencyKey"] for each in api.server("GET", "/users/ada/actions")] == ["one"]
+        assert api.server("GET", "/users/ada")["username"].startswith("other")
 
     @pytest.mark.parametrize("body", [b"[]", b"{", b"null", b'"x"', b"\xff", b"[" * 10_000])
     def test_a_body_that_is_no_object_is_refused(self, api: Api, body: bytes) -> None:
@@ -372,3 +391,10 @@ def test_a_key_of_the_file_may_have_a_colon(tmp_path: Path, monkeypatch: pytest.
             assert good(asked(api, shown))["isEnrolled"] is False
         for wrong in ("an older key:", "an older key", f"{key}x:"):
             refused(asked(api, wrong), "unauthorized", 401)
+
+
+def test_a_secret_that_is_no_base64_of_any_kind_is_refused(api: Api) -> None:
+    """Whatever bytes it has, also such as are no UTF-8."""
+    for value in (b"\xff", "Schlüssel".encode(), "Schlüssel".encode("latin-1"), b"\xa0"):
+        for scheme in (b"Basic ", b"Bearer "):
+            refused(api.http.get("/v1/users/ada", headers={"Authorization": scheme + value}), "unauthorized", 401)

@@ -9,12 +9,21 @@ import pytest
 from passkeycore.testing import ANDROID_PACKAGE, SoftwareAuthenticator
 from tests.server.kit import TenantKit, tenant_kit
 
-from .kit import Api, Json
-from .player import NAMES, App, apps
+from .kit import Api, Json, good
+from .player import NAMES, App, apps, member
 
 CERTIFICATE = ":".join(f"{byte:02X}" for byte in sha256(b"passkeycore test app").digest())
 """Of the kit's Android app."""
 APPS = {data["sdk"]: data for name in NAMES for data in apps(name)}
+LIST = "GET /client/user-authenticators"
+LISTED = [
+    (sdk, flow, step)
+    for sdk, data in APPS.items()
+    for flow, steps in data["flows"].items()
+    for step in steps
+    if step.get("app") == LIST
+]
+"""Every step that lists passkeys; its ``each`` has the members, all texts, that each has to have."""
 DEVICE_FLOWS = ("push", "inapp", "device", "qrCode")
 PLAYED = [(sdk, flow) for sdk, data in APPS.items() for flow in DEVICE_FLOWS if flow in data["flows"]]
 
@@ -41,6 +50,17 @@ def test_passkeys_of_an_app(api: Api, sdk: str) -> None:
 @pytest.mark.parametrize(("sdk", "flow"), PLAYED)
 def test_keys_of_an_app(api: Api, sdk: str, flow: str) -> None:
     App(api, APPS[sdk]).play(flow)
+
+
+@pytest.mark.parametrize(("sdk", "flow", "step"), LISTED, ids=[sdk for sdk, _, _ in LISTED])
+def test_each_passkey_that_is_listed_has_what_a_strict_model_demands(api: Api, sdk: str, flow: str, step: Json) -> None:
+    app = App(api, APPS[sdk])
+    app.play(flow)
+    listed = good(app.send(step, "app"))
+    assert listed
+    for each in listed:
+        for path in step["each"]:
+            assert isinstance(member(each, path), str), path
 
 
 @pytest.mark.parametrize("used_on", ["iOS 2.13.0", "Android 4.3.0", "Flutter 3.1.0 on the web"])

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from passkeycore.engine.webhooks import AsyncWebhookWorker, WebhookResponse
 from passkeycore.server.authsignal.webhooks import AuthsignalSender, Hooks, endpoints, signature
 from passkeycore.server.tenancy.live import LiveTenants
 from passkeycore.server.tenancy.tenants import Tenant
+from passkeycore.testing import SoftwareDevice
 from tests.server.kit import API_KEYS, TenantKit, tenant_kit
 
 from .kit import OWN, Api, key_in_query, refused, signed
@@ -75,6 +76,30 @@ def assert_signed(value: str, body: bytes, secret: str) -> None:
     assert match is not None
     digest = hmac.new(secret.encode(), match[1].encode() + b"." + body, hashlib.sha256).digest()
     assert base64.b64encode(digest).decode().rstrip("=") in match[2].split(",v2=")
+
+
+def id_of(api: Api, device: SoftwareDevice, *, user_id: str = "ada") -> str:
+    """The id of a device of the user's."""
+    devices = api.kit.run(api.kit.tenant().devices.list_devices(user_id))
+    (found,) = [each for each in devices if each.public_key == device.public_key]
+    return found.authenticator_id
+
+
+def expired_id(api: Api) -> str:
+    """The id of a device of the user's that has just expired."""
+    id = id_of(api, api.new_device(seed="expired"))
+    api.kit.run(api.kit.tenant().devices.update_device("ada", id, expires_at=api.kit.clock()))
+    return id
+
+
+DEVICES: dict[str, Callable[[Api], str]] = {
+    "no device": lambda api: "nobody's",
+    "too long": lambda api: "x" * 65,
+    "foreign": lambda api: id_of(api, api.new_device("eve", seed="eve"), user_id="eve"),
+    "other method": lambda api: id_of(api, api.new_device(kind="in-app", seed="in-app")),
+    "expired": expired_id,
+}
+"""Ids of devices that cannot answer a question to the user's."""
 
 
 @pytest.fixture
@@ -147,12 +172,18 @@ class TestPush:
         receiver.status, receiver.delay_s, receiver.error = 204, 0, None
         assert api.post("/client/challenge/push", {}, token=token)["challengeId"]
 
-    @pytest.mark.parametrize("trouble", ["met", "too many", "success", "method"])
+    @pytest.mark.parametrize(
+        "trouble",
+        ["met", "too many", "success", "method", "no device", "too long", "foreign", "other method", "expired"],
+    )
     def test_who_asks_in_vain_has_no_message_sent(self, api: Api, receiver: Receiver, trouble: str) -> None:
         client = api.new_passkey()
         api.new_device()
         token = api.track()["token"]
-        if trouble in ("met", "success"):
+        asked: dict[str, str] = {}
+        if (make := DEVICES.get(trouble)) is not None:
+            asked = {"userAuthenticatorId": make(api)}
+        elif trouble in ("met", "success"):
             success = api.sign_in(client, token=token)["accessToken"]
             token = success if trouble == "success" else token
         elif trouble == "too many":
@@ -163,9 +194,22 @@ class TestPush:
             api.kit.run(api.kit.tenants.change("shop", {"actions": methods}, revision=0))
             token = api.track()["token"]
         before = len(receiver.got)
-        answer = api.client("POST", "/client/challenge/push", {}, token=token)
-        refused(answer, answer.json()["error"])
+        answer = api.client("POST", "/client/challenge/push", asked, token=token)
+        refused(answer, answer.json()["error"], 404 if asked else None)
         assert len(receiver.got) == before
+
+    def test_a_device_that_is_named_is_asked_alone(self, api: Api, receiver: Receiver) -> None:
+        """Others of the user's see nothing."""
+        first, second = api.new_device(), api.new_device(seed="second")
+        named, other = id_of(api, first), id_of(api, second)
+        token = api.track()["token"]
+        start = api.post("/client/challenge/push", {"userAuthenticatorId": named}, token=token)
+        assert start["deliveryResults"] == [{"userAuthenticatorId": named}]
+        assert len(receiver.got) == 1
+        waiting = api.get(f"{OWN}/push/challenge?publicKey={key_in_query(first)}")
+        assert waiting["challengeId"] == start["challengeId"]
+        nothing = api.get(f"{OWN}/push/challenge?publicKey={key_in_query(second)}")
+        assert nothing == {"userAuthenticatorId": other}
 
     def test_without_a_key_to_sign_with_nothing_is_sent_and_nothing_waits(
         self, api: Api, receiver: Receiver, tenants: TenantKit

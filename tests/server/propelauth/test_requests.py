@@ -20,7 +20,7 @@ from passkeycore.config.server import Limits
 from passkeycore.server.edge.limits import AddressLimits, RateLimits
 from passkeycore.server.propelauth import refused, routes
 from passkeycore.server.propelauth.commands import COMMANDS
-from tests.server.kit import TenantKit
+from tests.server.kit import INTEGRATION_KEYS, TenantKit, tenant_kit
 
 from .backends import KEY, Http, application, checked
 from .kit import World, browser
@@ -193,3 +193,17 @@ def test_a_user_is_stored_by_a_start_that_went_well_alone(kit: TenantKit, shop: 
 )
 def test_whatever_the_members_are(http: Http, command: str, data: dict[str, Any]) -> None:
     checked(http.send({"command": command, "data": data}, HEADERS))
+
+
+@pytest.mark.parametrize("end", ["à", "Å", "ü", "\N{NO-BREAK SPACE}"])
+def test_a_key_of_other_letters_is_read_as_utf_8_to_its_last_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Also where that byte alone would be a space; spaces and tabs around it do not count."""
+    key = f"a key of the shop, in its own file, {end}"
+    monkeypatch.setitem(INTEGRATION_KEYS, "shop", key)
+    with tenant_kit(tmp_path) as kit:
+        client = Http(kit)
+        for shown, status in ((key, 200), (f" {key}\t ", 200), (key[:-1], 401), (f"{key}x", 401)):
+            headers = {"Authorization": b"Bearer " + shown.encode()}
+            assert client.send({"command": "Ping", "data": {}}, headers).status_code == status
