@@ -7,12 +7,14 @@ from typing import Any, Final
 import pytest
 
 from passkeycore.server.tenancy.keys import create_key, revoke_key
+from passkeycore.testing import SoftwareDevice
 from tests.server.kit import tenant_kit
 
-from .kit import OWN, Api, basic, bearer, refused, secret_of
+from .foreign import ROWS, Route, stored
+from .kit import OWN, Api, Json, basic, bearer, good, key_of, phone, refused, secret_of, signed
 from .test_auth import CLIENT_ROUTES, ROUTES, SERVER_ROUTES, TOKEN_ROUTES
-
-Route = tuple[str, str]
+from .test_devices import KINDS
+from .test_passkeys import made
 
 # What a route needs before it looks at whose it is, by its path; of the others, the empty object will do.
 _PASSKEY: Final = {"challengeId": "c", "registrationCredential": {}}
@@ -38,6 +40,25 @@ def sent(api: Api, route: Route, headers: Mapping[str, str], path: str | None = 
     body = None if method == "GET" else _BODIES.get(route[1], {})
     return api.http.request(method, f"/v1{path or route[1]}", headers=headers, json=body)
 
+
+SCOPE_MISSING: Final = "The user has an authenticator already; the token needs the scope add:authenticators."
+ADDING: Final[Mapping[Route, Callable[[Api, str], Json]]] = {
+    ("POST", f"{OWN}/passkey/registration-options"): lambda *_: {"username": "ada@example.com"},
+    # Begun while the token still makes a first authenticator: what has begun with one token ends with no other.
+    ("POST", f"{OWN}/passkey"): lambda api, token: made(api, phone(origin="https://shop.example.com"), token),
+    **dict.fromkeys(
+        (("POST", f"{OWN}/{kind}") for kind in KINDS),
+        lambda *_: {"publicKey": key_of(SoftwareDevice("second")), "deviceName": "Phone", "devicePlatform": "ios"},
+    ),
+}
+"""How the body is made with which a token adds an authenticator, by its route."""
+
+WITHOUT_SCOPE: Final[Mapping[Route, str]] = {
+    ("GET", OWN): "adds nothing: the user's own list",
+    ("POST", "/client/challenge/push"): "adds nothing: asks a device that there is",
+    ("POST", "/client/verify/push"): "adds nothing: waits for its answer",
+}
+"""The other routes that take a token; `foreign` has them answered without any scope."""
 
 STRANGERS: Final[Mapping[str, Callable[[Api], dict[str, str]]]] = {
     "no credentials": lambda _: {},
@@ -98,26 +119,53 @@ def test_no_token_and_no_tenants_name_is_a_servers(api: Api, route: Route) -> No
         refused(sent(api, route, headers), "unauthorized", 401)
 
 
-@pytest.mark.parametrize("route", TOKEN_ROUTES, ids=" ".join)
-def test_a_token_without_the_scope_changes_nothing(api: Api, route: Route) -> None:
-    """Ada has a passkey: a further authenticator takes the scope, whatever the route."""
-    api.new_passkey()
-    before = api.server("GET", "/users/ada/authenticators")
-    answer = sent(api, route, bearer(api.track()["token"]))
-    if route in (("GET", OWN), ("POST", "/client/challenge/push")):  # which take none
-        assert answer.status_code == 200
+@pytest.mark.parametrize("route", CLIENT_ROUTES, ids=" ".join)
+def test_another_user_gets_and_changes_nothing_of_adas(api: Api, route: Route) -> None:
+    """Ada's request as Eve can send it is refused, or is about Eve, and takes nothing from Ada, whose own is good."""
+    row = ROWS[route]
+    case = row.case(api)
+    before = stored(api, "ada")
+    assert any(before.values())
+    assert (row.refusal is None) == bool(row.reason)
+    answer = case.eves.answer(api, route)
+    if row.refusal is None:
+        assert case.told(good(answer)) == case.hers
     else:
-        refused(answer, answer.json()["error"])
-    assert api.server("GET", "/users/ada/authenticators") == before
+        refused(answer, *row.refusal)
+    assert stored(api, "ada") == before
+    assert case.told(good(case.adas.answer(api, route))) == case.expected
 
 
-@pytest.mark.parametrize("route", TOKEN_ROUTES, ids=" ".join)
-def test_a_foreign_users_token_shows_and_changes_nothing_of_ada(api: Api, route: Route) -> None:
-    api.new_passkey()
-    api.new_device()
-    before = api.server("GET", "/users/ada/authenticators")
-    answer = sent(api, route, bearer(api.token("eve")))
-    for each in before:
-        assert each["userAuthenticatorId"] not in answer.text
-    assert "ada" not in answer.text.replace("shop.example.com", "")
-    assert api.server("GET", "/users/ada/authenticators") == before
+def test_the_table_of_foreign_requests_names_no_route_that_there_is_not() -> None:
+    assert ROWS.keys() == set(CLIENT_ROUTES)
+
+
+def test_every_route_that_takes_a_token_adds_something_or_does_not() -> None:
+    assert ADDING.keys() ^ WITHOUT_SCOPE.keys() == set(TOKEN_ROUTES)
+
+
+@pytest.mark.parametrize("route", ADDING, ids=" ".join)
+def test_who_has_an_authenticator_adds_another_with_the_scope_alone(api: Api, route: Route) -> None:
+    """Each body is complete: without the scope it is refused for that and nothing else, with it it is good."""
+    bare, scoped = api.track()["token"], api.token()
+    bodies = {token: ADDING[route](api, token) for token in (bare, scoped)}
+    api.new_device(kind="in-app", seed="the first")
+    before = stored(api, "ada")
+    members = refused(api.client(*route, bodies[bare], token=bare), "token_invalid", 403)
+    assert members["errorDescription"] == SCOPE_MISSING
+    assert stored(api, "ada") == before
+    good(api.client(*route, bodies[scoped], token=scoped))
+
+
+@pytest.mark.parametrize("route", ADDING, ids=" ".join)
+def test_an_action_that_was_rejected_adds_nothing_for_all_its_scope(api: Api, route: Route) -> None:
+    rejected, good_one = api.token(), api.token()
+    bodies = {token: ADDING[route](api, token) for token in (rejected, good_one)}
+    device = api.new_device(kind="push", seed="the first")
+    id = api.post("/client/challenge/push", {}, token=rejected)["challengeId"]
+    api.post(f"{OWN}/push/challenge", {**signed(device, id), "approved": False})
+    before = stored(api, "ada")
+    members = refused(api.client(*route, bodies[rejected], token=rejected), "invalid_request", 403)
+    assert members["errorDescription"] == "The action is in a state in which this is not done."
+    assert stored(api, "ada") == before
+    good(api.client(*route, bodies[good_one], token=good_one))

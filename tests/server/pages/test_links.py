@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from passkeycore.server.pages.opened import Opened, seal_page
+from passkeycore.server.tenancy.keys import create_key, revoke_key, rotate_key
 from tests.server.kit import API_KEYS
 
 from .kit import SHOP, Json, Pages, Script, heading, page_data, pages_kit
+
+NO_KEY = "An API key of the tenant's is needed, as a Bearer token."
+NOT_REGISTERED = "The tenant has not registered where redirect_url leads."
 
 
 def link(pages: Pages, members: Json, key: str | None = None, **more: Any) -> Any:
@@ -66,6 +70,35 @@ def test_a_link_takes_a_key_of_the_tenants(pages: Pages, key: str) -> None:
     answer = link(pages, {}, key)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "401"
+
+
+def test_a_revoked_key_gets_no_link(pages: Pages) -> None:
+    """Also where another took its place, which does."""
+    tenant, secrets = pages.kit.tenant(), pages.kit.settings.secrets
+    revoked, rotated = (pages.kit.run(create_key(tenant, secrets, "api", name)) for name in ("gone", "old"))
+    new = pages.kit.run(rotate_key(tenant, secrets, rotated.key.key_id))
+    for made in (revoked, rotated):
+        assert link(pages, {}, made.text).status_code == 200
+        pages.kit.run(revoke_key(tenant, made.key.key_id))
+        answer = link(pages, {}, made.text)
+        assert answer.status_code == 401
+        assert answer.json() == {"error": {"code": "401", "message": NO_KEY}}
+    assert link(pages, {}, new.text).status_code == 200
+
+
+def test_another_tenants_key_gets_no_link_to_the_shop_nor_into_it(tmp_path: Path) -> None:
+    """It is a good key, for the bank's own page: even with the shop's RP ID nobody gets into the shop there."""
+    with pages_kit(tmp_path, replace={'hostname = "bank.localhost"': 'hostname = "localhost"'}) as pages:
+        client = pages.new_passkey()
+        answer = link(pages, {"redirect_url": f"{SHOP}/back"}, API_KEYS["bank"])
+        assert answer.status_code == 400
+        assert answer.json() == {"error": {"code": "400", "message": NOT_REGISTERED}}
+        urls = (link(pages, {}, API_KEYS[name]).json()["url"] for name in ("bank", "shop"))
+        bank, shop = (pages.script(pages.http.get(url)) for url in urls)
+        own, begun_in_the_shop = (client.get(each("/passkey/start")) for each in (bank, shop))
+        assert bank.refused("/passkey/finish", own, 403)["code"] == "no_credential"
+        assert bank.refused("/passkey/finish", begun_in_the_shop, 403)["code"] == "challenge_unknown"
+        assert shop("/passkey/finish", begun_in_the_shop)["token"]
 
 
 @pytest.mark.parametrize("more", ["&mode=popup", "&nativeScheme=authsignal", "&mode=popup&nativeScheme=authsignal"])
