@@ -142,6 +142,7 @@ class EventType(StrEnum):
     SERVER_KEY_CREATED = "server_key.created"
     SERVER_KEY_REVOKED = "server_key.revoked"
     SETTINGS_CHANGED = "settings.changed"
+    SESSION_ENDED = "session.ended"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,10 @@ def _page(error: HTTPException, base_path: str) -> Response:
     return pages.refused_page(error, f"{base_path}/challenge")
 
 
+def _portal_page(error: HTTPException, base_path: str) -> Response:
+    return portal.refused(error, f"{base_path}{portal.PATH}")
+
+
 _OF_TENANT: Final = f"{api.PREFIX}/{{tenant_id}}"
 
 ROOMS: Final = (
@@ -84,7 +88,10 @@ ROOMS: Final = (
     Room(_authsignal, {"/v1": _anywhere(authsignal_wire.refused)}, cors=("/v1/client",)),
     Room(_propelauth, {propelauth.PATH: _anywhere(propelauth.refused)}),
     Room(_pages, {"/challenge": _page, "/challenge/api": _anywhere(pages.refused)}),
-    Room(_portal, {portal.PATH: _anywhere(portal.refused)}),
+    Room(
+        _portal,
+        {portal.PATH: _portal_page, **dict.fromkeys(portal.OF_SCRIPTS, _anywhere(portal.refused_json))},
+    ),
 )
 """All of them."""
 

@@ -13,10 +13,11 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import OperationalError
 
 from passkeycore import ConfigurationError, ConflictError
-from passkeycore.config.server import parse_server
+from passkeycore.config.server import OVERRIDABLE, parse_server
 from passkeycore.engine.actions.tracking import ClientInfo
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.engine.tenancy.records import Overrides
+from passkeycore.server.tenancy.changes import _TOLD
 from passkeycore.server.tenancy.live import LiveTenants
 from passkeycore.server.tenancy.storage import Storage
 from passkeycore.server.tenancy.tenants import TenantUnavailable
@@ -211,7 +212,59 @@ def test_an_event_names_what_was_changed_by_this_save(kit: TenantKit) -> None:
     change(kit, ORIGINS | {"name": "New"})
     change(kit, {"name": "Newer", "number_matching": True}, revision=1)
     event = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events[0]
-    assert event.details == {"keys": "name, number_matching, origins", "revision": "2"}
+    assert event.details == {
+        "keys": "name, number_matching, origins",
+        "revision": "2",
+        "old_name": '"New"',
+        "new_name": '"Newer"',
+        "old_number_matching": "-",
+        "new_number_matching": "true",
+        "old_origins": json.dumps(ORIGINS["origins"]),
+        "new_origins": "-",
+    }
+
+
+def test_an_event_tells_every_value_but_those_that_can_hold_a_secret(kit: TenantKit) -> None:
+    """Of all keys that an operator may change, whoever adds one has to say which it is."""
+    assert {*_TOLD, "webhook_url"} == {*OVERRIDABLE}
+    for revision, url in enumerate(("https://shop.example.com/hook/pw-1?pw-2", "https://shop.example.com/pw-3")):
+        change(kit, {"webhook_url": url}, revision)
+    change(kit, {}, 2)
+    events = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events
+    assert [event.details for event in events] == [{"keys": "webhook_url", "revision": str(n)} for n in (3, 2, 1)]
+
+
+def test_long_values_are_told_around_what_differs(kit: TenantKit) -> None:
+    """Of a hundred origins, the one that was changed is in the event; what is left out has a mark."""
+    origins = [f"https://page{number}.example.com" for number in range(100)]
+    change(kit, {"cors_origins": origins})
+    origins[50] = "https://new.example.com"
+    change(kit, {"cors_origins": origins}, 1)
+    change(kit, {"cors_origins": [*origins[:99], "https://last.example.com"]}, 2)
+    last, middle, first = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events
+    assert all(len(text) <= 302 for event in (last, middle, first) for text in event.details.values())
+    assert first.details["new_cors_origins"].startswith('["https://page0.example.com", ')
+    assert first.details["new_cors_origins"].endswith("…")
+    old, new = middle.details["old_cors_origins"], middle.details["new_cors_origins"]
+    assert ("https://page50." in old, "https://new." in new) == (True, True)
+    assert [text[0] + text[-1] for text in (old, new)] == ["……", "……"]
+    assert last.details["new_cors_origins"].endswith('"https://last.example.com"]')
+
+
+def test_where_nobody_can_read_what_was_the_event_tells_what_is(kit: TenantKit) -> None:
+    for revision, broken in ((1, b"\xff"), (3, b""), (5, b"[]")):
+        store(kit, broken, revision)
+        change(kit, {"name": "New"}, revision)
+        event = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events[0]
+        assert (event.details["new_name"], "old_name" in event.details) == ('"New"', False)
+
+
+def test_half_a_character_is_told_as_none(kit: TenantKit) -> None:
+    """JSON can hold one, as another release may have stored it; a store of events cannot."""
+    store(kit, b'{"name": "\\ud800\\u00e9"}', 1)
+    change(kit, {"name": "é"}, 1)
+    (event,) = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events
+    assert (event.details["old_name"], event.details["new_name"]) == ('"?é"', '"é"')
 
 
 def test_what_only_a_tenant_of_the_same_rp_id_forbids_is_not_stored(tmp_path: Path) -> None:
@@ -246,7 +299,15 @@ def test_who_has_not_seen_the_latest_changes_changes_nothing(kit: TenantKit, oth
 def test_a_change_is_audited(kit: TenantKit) -> None:
     change(kit, ORIGINS | {"name": "New"})
     (event,) = kit.run(kit.tenant().passkeys.list_events(EventFilter())).events
-    assert (event.type, event.details) == (EventType.SETTINGS_CHANGED, {"keys": "origins, name", "revision": "1"})
+    assert event.type is EventType.SETTINGS_CHANGED
+    assert event.details == {
+        "keys": "origins, name",
+        "revision": "1",
+        "old_name": '"Shop"',
+        "new_name": '"New"',
+        "old_origins": "-",
+        "new_origins": json.dumps(ORIGINS["origins"]),
+    }
     stored = kit.run(kit.tenants.changes_of("shop"))
     assert stored is not None
     assert (json.loads(stored.values), stored.revision) == (ORIGINS | {"name": "New"}, 1)

@@ -15,19 +15,22 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from . import events, keys, settings, sign_in, users
-from .serving import PATH, Portal, refused, route
+from .serving import PATH, Portal, refused, refused_json, route
 
 if TYPE_CHECKING:
     from ...config.server import ServerSettings
     from ..tenancy.live import LiveTenants
 
-__all__ = ["PATH", "ROWS", "Portal", "refused", "routes"]
+__all__ = ["OF_SCRIPTS", "PATH", "ROWS", "Portal", "refused", "refused_json", "routes"]
 
 _HERE: Final = Path(__file__).parent
 _CHECKED: Final = {"Cache-Control": "no-cache"}
 
 ROWS: Final = (*sign_in.ROWS, *events.ROWS, *settings.ROWS, *keys.ROWS, *users.ROWS)
 """All that can be asked for, but for files."""
+
+OF_SCRIPTS: Final = tuple(dict.fromkeys((PATH + row.path).rpartition("/")[0] for row in ROWS if row.sends == "json"))
+"""Paths below which our script alone asks, and reads errors as `refused_json` tells them."""
 
 
 def routes(tenants: "LiveTenants", server: "ServerSettings") -> list[BaseRoute]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ...actions import ActionState
 from ...engine.checks import check_user_id
 from ...engine.records import Event, EventFilter, EventPage, EventType
-from .charts import COUNTED, ENDS, HEIGHT, WIDTH, Counted, draw
+from .charts import COUNTED, HEIGHT, STATES, WIDTH, Counted, draw
 from .serving import Asked, Row
 
 _PAGE: Final = 50
@@ -19,10 +19,10 @@ _USUAL_DAYS: Final = "14"
 _LONGEST_DATE: Final = 10
 _LOOKS: Final = 40  # pages that one page of a filter by details may be looked for in
 _MANY: Final = 1_000
-_MOST_ENDS: Final = 10_000  # changes of actions that are counted for a chart
+_MOST_OF_ACTIONS: Final = 20_000  # events of actions that are read for the charts
 _TYPES: Final = {kind.value: kind for kind in EventType}
 _TYPES_OF_ACTIONS: Final = (EventType.ACTION_TRACKED, EventType.ACTION_UPDATED, EventType.ACTION_CONSUMED)
-_ENDS: Final = {state.value: state for state in ENDS}
+_STATES: Final = {state.value: state for state in STATES}
 _QUERY: Final = ("type", "user", "action", "state", "from", "until")
 
 
@@ -39,12 +39,11 @@ async def _overview(asked: Asked) -> Response:
     today = asked.portal.tenants.now().astimezone(UTC).date()
     since = _begin(today - timedelta(days=days - 1))
     counts = await asked.tenant.passkeys.count_events(EventFilter(types=COUNTED, since=since))
-    ends, is_cut = await _ends(asked, since)
+    states, states_since = await _states(asked, since)
     return asked.page(
         "overview.html",
         tab="overview",
-        charts=draw(counts, today, days, ends),
-        most_ends=_MOST_ENDS if is_cut else 0,
+        charts=draw(counts, today, days, states, states_since),
         days=days,
         choices=tuple(_DAYS.values()),
         width=WIDTH,
@@ -114,23 +113,28 @@ async def _page_of(asked: Asked, which: EventFilter, wanted: Mapping[str, str]) 
     return EventPage(events=tuple(found), next_cursor=cursor)
 
 
-async def _ends(asked: Asked, since: datetime) -> tuple[Counter[tuple[date, Counted]], bool]:
-    """How many actions came to which end on each day, by the newest of their changes, and whether there are more."""
-    which, cursor = EventFilter(types=(EventType.ACTION_UPDATED,), since=since), None
+async def _states(asked: Asked, since: datetime) -> tuple[Counter[tuple[date, Counted]], date]:
+    """How many actions came to which state on each day, by the last event of each, and from which day on that is all.
+
+    Only so many events are read, the newest first. A day of which some may be left out is not counted at all.
+    """
+    which, cursor = EventFilter(types=(EventType.ACTION_TRACKED, EventType.ACTION_UPDATED), since=since), None
     counts: Counter[tuple[date, Counted]] = Counter()
     seen: set[tuple[str | None, str | None, str | None]] = set()
-    for _ in range(_MOST_ENDS // _MANY):
+    reached = date.max
+    for _ in range(_MOST_OF_ACTIONS // _MANY):
         page = await asked.tenant.passkeys.list_events(which, cursor=cursor, limit=_MANY)
         for event in page.events:
+            reached = min(reached, event.at.astimezone(UTC).date())
             action = event.user_id, event.details.get("action"), event.details.get("idempotency_key")
-            state = _ENDS.get(event.details.get("state", ""))
+            state = _STATES.get(event.details.get("state", ""))
             if state is not None and action not in seen:
-                seen.add(action)  # what is changed once more after its end has not ended twice
                 counts[event.at.astimezone(UTC).date(), state] += 1
+            seen.add(action)  # what it was before is over, and what is changed once more has not ended twice
         cursor = page.next_cursor
         if cursor is None:
-            break
-    return counts, cursor is not None
+            return counts, date.min
+    return counts, reached + timedelta(days=1)
 
 
 def _begin(day: date) -> datetime:

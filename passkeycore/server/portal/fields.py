@@ -5,7 +5,7 @@ a text of the file that the operator switches off, where its key may be without 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ...config.server_keys import CAN_BE_NONE, leads_out
@@ -17,7 +17,13 @@ RULES: Final = "rules"
 
 _FAULT: Final = re.compile(r"[^:]*:(?P<line>[0-9]+): (?P<rest>.*)", re.DOTALL)
 _INDEX: Final = re.compile(r"\[([0-9]+)\]")
-_FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f:]{32,}")
+_FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f: ]{32,}")  # also one that is spelt in a way that does not go
+_OF_FILE: Final = re.compile(r"origins(?:\[[0-9]+\])?: ")  # as the file has it that is made of related origins
+_LABELS: Final = "more than 5 labels"
+_NAMES: Final = (
+    f"related origins are of {_LABELS}, the names before .com, .co.uk and the like: remove some, as browsers look at "
+    "five at most"
+)
 _LONGEST_NUMBER: Final = 9
 
 
@@ -237,6 +243,7 @@ def changes_of(
             given[field.key] = _KINDS[field.kind].read(text)
         elif isinstance(of_file.get(field.key), list):
             given[field.key] = []
+    wrong += _wrong_apps(given.get("android_apps", ()))
     try:
         rules = rules_text.read_rules(form[RULES])
     except ConfigurationError as error:
@@ -252,6 +259,24 @@ def changes_of(
     return changes, wrong
 
 
+def _wrong_apps(apps: Sequence[Mapping[str, Any]]) -> list[Wrong]:
+    """What is wrong with what stands on which line, which the configuration knows nothing of; at most one."""
+    for place, app in enumerate(apps, 1):
+        if not app["sha256_fingerprints"]:
+            name = app["package_name"]
+            words = (
+                "the package name of the Android app has to stand on the line above this fingerprint"
+                if _FINGERPRINT.fullmatch(name)
+                else "no SHA-256 fingerprint of the Android app's certificate stands on the line below the package name"
+            )
+            return [Wrong("android_apps", f"entry {place}: {words}")]
+        for number, fingerprint in enumerate(app["sha256_fingerprints"], 1):
+            if " " in fingerprint:
+                words = "the fingerprint of the Android app is spelt with spaces: write colons, or nothing, instead"
+                return [Wrong("android_apps", f"entry {place}, fingerprint {number}: {words}")]
+    return []
+
+
 def wrong_of(error: ConfigurationError) -> Wrong:
     """An error of the configuration, at its field."""
     found, path = _FAULT.fullmatch(error.message), error.path or ""
@@ -261,6 +286,8 @@ def wrong_of(error: ConfigurationError) -> Wrong:
         line = int(found["line"]) if found is not None and error.message.startswith(f"{rules_text.NAME}:") else 0
         place = [f"line {line}"] if line else []
         return Wrong(RULES, ": ".join([*place, *([path] if path else []), reason]), line)
+    if key == "related_origins":
+        reason = _NAMES if _LABELS in reason else _OF_FILE.sub("", reason, count=1)
     indexes = zip(("entry", "fingerprint"), _INDEX.findall(path), strict=False)
     place = [", ".join(f"{word} {int(index) + 1}" for word, index in indexes)]
     return Wrong(key if key in _KEYS else "", ": ".join([*filter(None, place), reason]))

@@ -257,7 +257,7 @@ def route(portal: Portal, row: Row) -> Route:
             return await _answer(portal, row, request)
         except (PasskeyError, HTTPException) as error:
             if row.sends == "json":
-                return _refused_json(error)
+                return refused_json(error)
             return refused(error, portal.path)
 
     return Route(PATH + row.path, endpoint, methods=[row.method])
@@ -274,6 +274,15 @@ def refused(error: Exception, path: str = PATH) -> Response:
     answer = written(
         path, "wrong.html", status=status, session=None, tenant=None, tenant_ids=(), link=None, message=message
     )
+    answer.headers.update(headers)
+    return answer
+
+
+def refused_json(error: Exception) -> Response:
+    """An error for our script: ``{"error": {"code", "message"}}``, a sentence for the operator."""
+    status, message, headers = _told(error)
+    code = error.code.value if isinstance(error, PasskeyError) else str(status)
+    answer = json_answer({"error": {"code": code, "message": message}}, status)
     answer.headers.update(headers)
     return answer
 
@@ -393,11 +402,3 @@ def _told(error: Exception) -> tuple[int, str, Mapping[str, str]]:
         message = _HTTP.get(error.status_code) if by_starlette or error.status_code == 429 else None
         return error.status_code, message or error.detail, error.headers or {}
     return 500, "Something went wrong on the server. Please try again.", {}
-
-
-def _refused_json(error: Exception) -> Response:
-    status, message, headers = _told(error)
-    code = error.code.value if isinstance(error, PasskeyError) else str(status)
-    answer = json_answer({"error": {"code": code, "message": message}}, status)
-    answer.headers.update(headers)
-    return answer

@@ -15,6 +15,7 @@ from typing import Final, cast
 
 import msgspec
 
+from ...engine.records import Event
 from ...engine.tenancy.records import Overrides
 from ...engine.tenancy.repository import AsyncTenancyRepository
 from ...errors import Code, ConflictError, TokenError
@@ -123,8 +124,10 @@ async def is_ended(repository: AsyncTenancyRepository, session: Session) -> bool
     return session.digest in _ended(await repository.find_overrides(REALM))
 
 
-async def end_session(repository: AsyncTenancyRepository, session: Session, now: datetime) -> None:
-    """Ends the session for all processes. What has ended by itself meanwhile is forgotten.
+async def end_session(
+    repository: AsyncTenancyRepository, session: Session, now: datetime, event: Event | None = None
+) -> None:
+    """Ends the session for all processes, and stores that as `event`. What has ended by itself meanwhile is forgotten.
 
     Raises:
         ConflictError: `conflict`: others sign out faster than it can be written.
@@ -136,7 +139,7 @@ async def end_session(repository: AsyncTenancyRepository, session: Session, now:
         values = json.dumps({"ended": ended}).encode()
         revision = 1 if found is None else found.revision + 1
         if await repository.replace_overrides(
-            Overrides(values=values, updated_at=now, revision=revision, realm=REALM), None
+            Overrides(values=values, updated_at=now, revision=revision, realm=REALM), event
         ):
             return
     raise ConflictError(Code.CONFLICT, "others sign out at the same time")

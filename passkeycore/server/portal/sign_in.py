@@ -1,14 +1,15 @@
 """How the operator gets in and out: by the operator secret, or by a passkey that was registered once signed in.
 
 Every attempt is in the log, and those that were judged are events of the operators' realm as well, as is every passkey
-that is added or removed there. Who adds one shows the operator secret again: a browser that was left alone must not be
+that is added or removed there, and every session that its operator ends. Events name the address, and the session that
+was opened or used. Who adds one shows the operator secret again: a browser that was left alone must not be
 worth more than what is left of its session.
 """
 
 import logging
 import re
 import secrets
-from datetime import timedelta
+from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -18,11 +19,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ...engine.passkeys.service import AsyncPasskeyService
-from ...engine.records import EventFilter, EventType
+from ...engine.records import Event, EventFilter, EventType
 from ...errors import CeremonyError, PasskeyError, VerificationError
 from ...webauthn.encoding import decode_base64url
 from ..edge.http import json_answer, request_id
-from .auditing import passkeys_of_operator
+from .auditing import from_where, passkeys_of_operator, passkeys_of_visitor
 from .serving import Asked, Row
 from .sessions import REALM, Session, end_session, new_session
 
@@ -30,16 +31,19 @@ _LOGGER: Final = logging.getLogger("passkeycore.server.portal")
 _BINDING: Final = re.compile("[0-9a-f]{64}")
 _BINDING_S: Final = 600
 _WRONG: Final = "This is not the operator secret."
-_SHOWN: Final = 20  # events
-_SHOWN_TYPES: Final[dict[EventType, tuple[str, bool]]] = {
-    EventType.AUTHENTICATION_SUCCEEDED: ("signed in", True),
-    EventType.AUTHENTICATION_FAILED: ("refused", False),
-    EventType.PASSKEY_REGISTERED: ("passkey added", True),
-    EventType.REGISTRATION_FAILED: ("passkey not added", False),
-    EventType.PASSKEY_REMOVED: ("passkey removed", True),
+_SHOWN: Final = 20  # events of each list
+_DONE_WORDS: Final[Mapping[EventType, str]] = {
+    EventType.AUTHENTICATION_SUCCEEDED: "signed in",
+    EventType.PASSKEY_REGISTERED: "passkey added",
+    EventType.PASSKEY_REMOVED: "passkey removed",
+    EventType.SESSION_ENDED: "signed out",
 }
-"""What the page of access shows, in words, and whether it went well."""
-_SHOWN_FOR: Final = timedelta(days=30)
+_REFUSED_WORDS: Final[Mapping[EventType, str]] = {
+    EventType.AUTHENTICATION_FAILED: "refused",
+    EventType.REGISTRATION_FAILED: "passkey not added",
+}
+# Two lists, as anybody can fill the second: no number of refusals takes the room of what an operator did.
+_LISTS: Final[Mapping[str, Mapping[EventType, str]]] = {"done": _DONE_WORDS, "refused": _REFUSED_WORDS}
 
 
 async def _show(asked: Asked) -> Response:
@@ -51,8 +55,9 @@ async def _show(asked: Asked) -> Response:
 async def _by_secret(asked: Asked) -> Response:
     if not await _knows_secret(asked, asked.field("secret")):
         return _form(asked, status=403, wrong=_WRONG)
-    await _record(asked, EventType.AUTHENTICATION_SUCCEEDED)
-    return _signed_in(asked, asked.to("/"), None)
+    session = _new_session(asked)
+    await _record(asked, EventType.AUTHENTICATION_SUCCEEDED, session)
+    return _signed_in(asked, asked.to("/"), session)
 
 
 async def _start(asked: Asked) -> Response:
@@ -72,9 +77,11 @@ async def _finish(asked: Asked) -> Response:
     binding = asked.request.cookies.get(asked.portal.cookie("portal-sign-in"), "")
     if not _BINDING.fullmatch(binding):
         raise HTTPException(403, "That took too long. Please try again.")
+    session = _new_session(asked)
+    operators = passkeys_of_visitor(_operators(asked), session, asked.address)
     try:
         # By name: under a former operator secret it was another operator for whom the ceremony was begun.
-        done = await _operators(asked).finish_authentication(asked.body, user_id=asked.portal.operator, binding=binding)
+        done = await operators.finish_authentication(asked.body, user_id=asked.portal.operator, binding=binding)
     except PasskeyError as error:
         _log(asked, "passkey", f"refused ({error.code.value})")
         await asked.portal.wrong_passkeys.check_address(asked.address, count=True)
@@ -83,29 +90,44 @@ async def _finish(asked: Asked) -> Response:
         raise
     answer = json_answer({"next": asked.link("/")})
     asked.portal.set_cookie(answer, "portal-sign-in", "")
-    return _signed_in(asked, answer, done.passkey.credential_id)
+    return _signed_in(asked, answer, msgspec.structs.replace(session, credential_id=done.passkey.credential_id))
 
 
 async def _sign_out(asked: Asked) -> Response:
-    if asked.session is not None:
-        await end_session(asked.portal.tenants.storage.repository, asked.session, asked.portal.tenants.now())
+    portal, session = asked.portal, _session(asked)
+    event = _event(asked, EventType.SESSION_ENDED, session)
+    await end_session(portal.tenants.storage.repository, session, portal.tenants.now(), portal.context.stored(event))
+    _log(asked, "the operator", "signed out")
     answer = asked.to("/sign-in", done="signed-out")
-    asked.portal.set_cookie(answer, "portal", "")
+    portal.set_cookie(answer, "portal", "")
     return answer
 
 
 async def _access(asked: Asked) -> Response:
     portal = asked.portal
-    which = EventFilter(types=tuple(_SHOWN_TYPES), since=portal.tenants.now() - _SHOWN_FOR)
-    seen = await portal.tenants.storage.repository.list_events(REALM, which, None, _SHOWN)
+    given = {f"{name}_from": asked.query.get(f"{name}_from", "") for name in _LISTS}
+    shown = {name: await _shown(asked, name, given) for name in _LISTS}
     return asked.page(
         "access.html",
         tab="access",
         passkeys=() if portal.operators is None else await portal.operators.list_passkeys(portal.operator),
         can_add=portal.operators is not None,
-        events=[(event, _SHOWN_TYPES[event.type]) for event in seen.events],
+        shown=shown,
         done=asked.query.get("done", ""),
     )
+
+
+async def _shown(asked: Asked, name: str, given: Mapping[str, str]) -> tuple[list[tuple[Event, str]], str | None]:
+    """The events of a list in words, and where older ones are; None: there are none. `given` is where each begins."""
+    words, place = _LISTS[name], f"{name}_from"
+    page = await asked.portal.tenants.storage.repository.list_events(
+        REALM, EventFilter(types=tuple(words)), given[place] or None, _SHOWN
+    )
+    older = None
+    if page.next_cursor is not None:
+        kept = {each: cursor for each, cursor in given.items() if cursor}
+        older = asked.link("/access", **{**kept, place: page.next_cursor})
+    return [(event, words[event.type]) for event in page.events], older
 
 
 async def _start_adding(asked: Asked) -> Response:
@@ -120,7 +142,7 @@ async def _start_adding(asked: Asked) -> Response:
 
 async def _finish_adding(asked: Asked) -> Response:
     operators, session = _operators(asked), _session(asked)
-    await passkeys_of_operator(operators, session).finish_registration(
+    await passkeys_of_operator(operators, session, asked.address).finish_registration(
         asked.body, user_id=asked.portal.operator, binding=session.id
     )
     _log(asked, "passkey", "registered")
@@ -128,7 +150,7 @@ async def _finish_adding(asked: Asked) -> Response:
 
 
 async def _remove(asked: Asked) -> Response:
-    operators = passkeys_of_operator(_operators(asked), _session(asked))
+    operators = passkeys_of_operator(_operators(asked), _session(asked), asked.address)
     await operators.remove_passkey(asked.portal.operator, decode_base64url(asked.field("id"), "id"))
     _log(asked, "passkey", "removed")
     return asked.to("/access", done="removed")
@@ -168,7 +190,7 @@ async def _knows_secret(asked: Asked, shown: str) -> bool:
         return True
     _log(asked, "secret", "refused")
     await portal.wrong_secrets.check_address(asked.address, count=True)
-    await _record(asked, EventType.AUTHENTICATION_FAILED)
+    await _record(asked, EventType.AUTHENTICATION_FAILED, asked.session)
     return False
 
 
@@ -188,27 +210,24 @@ class _Shown(msgspec.Struct, frozen=True):
     secret: str
 
 
-async def _record(asked: Asked, kind: EventType) -> None:
-    context = asked.portal.context
-    audit = {} if asked.session is None else asked.session.audit
-    await context.record(
-        context.event(
-            kind,
-            user_id=asked.portal.operator,
-            credential_id=None,
-            code=None,
-            purpose="secret",
-            address=asked.address or None,
-            **audit,
-        )
-    )
+async def _record(asked: Asked, kind: EventType, session: Session | None) -> None:
+    await asked.portal.context.record(_event(asked, kind, session, purpose="secret"))
 
 
-def _signed_in(asked: Asked, answer: Response, credential_id: bytes | None) -> Response:
-    portal = asked.portal
-    _log(asked, "secret" if credential_id is None else "passkey", "signed in")
-    session = new_session(secrets.token_bytes(32), portal.stamp, credential_id, portal.tenants.now())
-    return portal.keep(answer, session)
+def _event(asked: Asked, kind: EventType, session: Session | None, **details: str) -> Event | None:
+    audit = {} if session is None else session.audit
+    known = {**details, **from_where(asked.address), **audit}
+    return asked.portal.context.event(kind, user_id=asked.portal.operator, credential_id=None, code=None, **known)
+
+
+def _new_session(asked: Asked) -> Session:
+    """A session that nobody has yet; its events are made before its cookie is."""
+    return new_session(secrets.token_bytes(32), asked.portal.stamp, None, asked.portal.tenants.now())
+
+
+def _signed_in(asked: Asked, answer: Response, session: Session) -> Response:
+    _log(asked, "secret" if session.credential_id is None else "passkey", "signed in")
+    return asked.portal.keep(answer, session)
 
 
 def _operators(asked: Asked) -> AsyncPasskeyService:

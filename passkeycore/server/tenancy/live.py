@@ -14,7 +14,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, cast
 
-from ...config.server import ServerSettings, TenantSettings, TenantTable, shared_config, tenant_settings
+from ...config.server import (
+    ServerSettings,
+    TenantSettings,
+    TenantTable,
+    shared_config,
+    tenant_settings,
+)
 from ...config.well_known import well_known_files
 from ...engine.actions.service import AsyncActionService
 from ...engine.context import EngineContext
@@ -27,6 +33,7 @@ from ...tokens import Tokens
 from ...webauthn.encoding import decode_base64url
 from ..edge.cors import client_origins
 from ..edge.http import describe
+from .changes import difference, told_values
 from .keys import find_key, text_of
 from .storage import Storage
 from .tenants import KeyHolder, Tenant, TenantUnavailable
@@ -213,6 +220,9 @@ class LiveTenants:
     ) -> Tenant:
         """The tenant, after its changes were replaced by these. Nothing is written where they are those that were.
 
+        The event has which keys were changed, and for those that can hold no secret ``old_<key>`` and ``new_<key>``:
+        what was in force, and what is, in JSON, long ones cut around the first difference; ``-``: nothing was given.
+
         Args:
             tenant_id: Which one.
             values: Keys of `passkeycore.config.server.OVERRIDABLE` with their values, JSON-ready: all that differs
@@ -235,12 +245,23 @@ class LiveTenants:
         stored = await repository.find_overrides(tenant_id)
         if revision != (0 if stored is None else stored.revision):
             raise _changed_by_others()
-        changed = _difference(None if stored is None else stored.values, values)
+        changed = difference(None if stored is None else stored.values, values)
         if changed == ():
             return live.tenant
         overrides = Overrides(values=encoded, updated_at=context.now(), revision=revision + 1, realm=tenant_id)
         keys = None if changed is None else ", ".join(changed)
-        event = context.event(EventType.SETTINGS_CHANGED, keys=keys, revision=str(revision + 1))
+        told = told_values(
+            live.table, None if stored is None else stored.values, encoded, values if changed is None else changed
+        )
+        event = context.event(
+            EventType.SETTINGS_CHANGED,
+            user_id=None,
+            credential_id=None,
+            code=None,
+            keys=keys,
+            revision=str(revision + 1),
+            **told,
+        )
         if not await repository.replace_overrides(overrides, context.stored(event)):
             raise _changed_by_others()
         context.tell(event)
@@ -356,19 +377,6 @@ def _refuse(live: _Live, reason: str) -> None:
         outcome = "keeps the settings that it had" if live.problem is None else "is not served"
         tenant_id = live.tenant.tenant_id
         _LOGGER.error("the changes of %s do not go with the file, so it %s: %s", tenant_id, outcome, reason)
-
-
-def _difference(stored: bytes | None, values: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The keys whose change these values change, those that are taken back last; None: nobody can tell."""
-    try:
-        before: object = json.loads(stored or b"{}")
-    except ValueError:
-        return None
-    if not isinstance(before, dict):
-        return None
-    known = cast("dict[str, Any]", before)
-    changed = [key for key, value in values.items() if key not in known or known[key] != value]
-    return (*changed, *(key for key in known if key not in values))
 
 
 def _changed_by_others() -> ConflictError:

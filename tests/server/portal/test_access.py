@@ -1,14 +1,17 @@
 """Who gets into the portal, for how long, and what every page and form asks before it answers."""
 
 import logging
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 
 from passkeycore.config.server import parse_server
 from passkeycore.engine.records import EventFilter, EventType
 from passkeycore.server import portal
+from passkeycore.server.app import server_app
 from passkeycore.server.portal.fields import FIELDS as SETTINGS
 from passkeycore.server.portal.serving import Row
 from passkeycore.testing import SoftwareAuthenticator, VirtualClient
@@ -129,6 +132,8 @@ WRONG_QUERIES = [
     "",
     "?q=%00&after=%00&id=%00&type=x&user=%00&from=x&until=9999-12-31&cursor=x&days=x&done=x&action=%00&state=%00",
     "?q=%ff&after=\u00e9&id=" + "x" * 3000 + "&user=" + "x" * 3000 + "&cursor=" + "A" * 3000 + "&done=%00",
+    "?done_from=x&refused_from=%00",
+    "?done_from=" + "9" * 3000 + "&refused_from=-1",
     "?id=nobody&action=" + "x" * 3000 + "&state=x&type=action.tracked&from=0001-01-01&until=0001-01-01&days=-1",
 ]
 WRONG_FIELDS = ["", "x", "\0", "\ud7ff\uffff", "x" * 9000, "-1", "[]", "'\"<>&", "\r\n", "9" * 400]
@@ -419,6 +424,63 @@ class TestPasskeys:
         for words in ("passkey removed", "passkey added", "refused", "signed in", "192.0.2.66"):
             assert words in page
 
+    def test_every_way_in_and_out_names_its_session_and_address(self, operator: Operator, kit: TenantKit) -> None:
+        """By the secret and by a passkey; what is done later names the same session. Who is refused has none."""
+        client = self.client()
+        self.add(operator, client)
+        other = Operator(kit, operator.app, "192.0.2.9")
+        other.json("/sign-in/passkey/finish", client.get(other.json("/sign-in/passkey/start").json()))
+        other.send("/tenants/shop/settings", {**other.fields("/tenants/shop/settings"), "name": "New"})
+        other.send("/sign-out")
+        operator.send("/sign-out")
+        stranger = Operator(kit, operator.app, "192.0.2.66")
+        forged = client.get(stranger.json("/sign-in/passkey/start").json())
+        forged["response"]["signature"] = "MAYCAQECAQE"
+        assert stranger.json("/sign-in/passkey/finish", forged).status_code == 403
+        events = kit.run(kit.storage.repository.list_events("passkeycore/operators", EventFilter(), None, 100)).events
+        refused, out, other_out, other_in, added, entered = events
+        assert [event.type for event in (out, other_out)] == [EventType.SESSION_ENDED] * 2
+        assert {event.details["address"] for event in (entered, added, out)} == {"192.0.2.1"}
+        assert len({event.details["session"] for event in (entered, added, out)}) == 1
+        assert {event.details["address"] for event in (other_in, other_out)} == {"192.0.2.9"}
+        (change,) = kit.run(kit.tenant().passkeys.list_events()).events
+        assert len({event.details["session"] for event in (other_in, other_out, change, out)}) == 2
+        assert other_in.details["session"] == change.details["session"] == other_out.details["session"]
+        assert refused.type is EventType.AUTHENTICATION_FAILED
+        assert refused.details == {"address": "192.0.2.66"}
+        operator.sign_in()
+        page = operator.get("/access").text
+        assert page.count(">signed out</span>") == 2
+        assert page.count(other_in.details["session"]) == 2
+
+    def test_nobody_can_push_what_operators_did_off_the_page(self, operator: Operator, kit: TenantKit) -> None:
+        """However many wrong secrets; each list has its own pages, and turning one leaves the other where it is."""
+
+        def listed(text: str) -> list[tuple[int, str]]:
+            """How many rows each list has, and where older ones are."""
+            found: list[tuple[int, str]] = []
+            for title in ("What operators did", "What was refused"):
+                part = text.partition(f"<h2>{title}</h2>")[2].partition("</section>")[0]
+                link = part.partition('<p class="more">')[2].partition('href="/portal')[2].partition('"')[0]
+                found.append((part.count('<td class="when">'), link.replace("&amp;", "&")))
+            return found
+
+        for number in range(25):
+            assert Operator(kit, operator.app, f"198.51.100.{number}").sign_in("x" * 32).status_code == 403
+        (done, no_more), (refused, older) = listed(operator.get("/access").text)
+        assert (done, no_more, refused) == (1, "", 20)
+        assert [rows for rows, _ in listed(operator.get(older).text)] == [1, 5]
+        for _ in range(24):
+            operator.sign_in()
+        (done, first), (refused, second) = listed(operator.get("/access").text)
+        assert (done, refused) == (20, 20)
+        (_, none), (_, both) = listed(operator.get(first).text)
+        assert [rows for rows, _ in listed(operator.get(first).text)] == [5, 20]
+        assert [rows for rows, _ in listed(operator.get(second).text)] == [20, 5]
+        assert none == ""
+        assert [rows for rows, _ in listed(operator.get(both).text)] == [5, 5]
+        assert operator.get("/access?done_from=x").status_code == 400
+
     def test_sign_ins_are_shown_to_the_operator(self, operator: Operator, kit: TenantKit) -> None:
         assert "Operator secret" in operator.get("/access").text
         realm = portal.Portal(kit.tenants, kit.settings, b"x" * 32).operators
@@ -439,3 +501,53 @@ def test_the_portal_works_below_a_path_of_the_server(tmp_path: Path) -> None:
         page = operator.get("/").text
         assert 'href="/auth/portal/tenants/shop"' in page
         assert 'href="/portal' not in page
+
+
+def server_below_a_path(kit: TenantKit, path: str, more: str = "") -> Operator:
+    """Somebody at the whole server, whose ``base_url`` ends with the path."""
+    text = file_text("sqlite://", more=more).replace("https://auth.example.com", f"https://auth.example.com{path}")
+    kit.settings = parse_server(text, name="x.toml", format="toml")
+    operator = Operator(kit, server_app(kit.tenants, kit.settings))
+    operator.http.http.base_url = operator.origin  # paths are whole in these tests
+    return operator
+
+
+@pytest.mark.parametrize("path", ["", "/auth"])
+def test_a_page_of_an_error_has_its_style_and_a_way_back(kit: TenantKit, path: str) -> None:
+    """Also of one that no page of the portal has seen, below a path of the host as well."""
+    operator = server_below_a_path(kit, path)
+    wrong = operator.http.get(f"{path}/portal/nothing/here")
+    assert (wrong.status_code, wrong.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    places = re.findall(r'(?:href|src)="([^"]+)"', wrong.text)
+    assert f"{path}/portal/" in places
+    assert f"{path}/portal/static/portal.css" in places
+    for place in places:
+        assert operator.http.get(place).status_code in (200, 303), place
+
+
+@pytest.mark.parametrize("path", ["", "/auth"])
+@pytest.mark.parametrize("row", [row for row in portal.ROWS if row.sends == "json"], ids=lambda row: row.path)
+def test_our_script_can_read_every_error_of_what_it_asks_for(
+    visitor: Operator, kit: TenantKit, path: str, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another method, too many requests, a mistake of ours: JSON with a sentence, and no page."""
+    asks = server_below_a_path(kit, path, '[limits]\nper_address = "2/minute"')
+    place, members = f"{path}/portal{row.path}", {"secret": OPERATOR_SECRET}
+
+    def told(answer: httpx.Response, status: int) -> str:
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+        assert answer.json()["error"]["code"] == str(status)
+        return str(answer.json()["error"]["message"])
+
+    assert told(asks.http.get(place), 405) == "There is no such page."
+    asks.http.get(place)
+    refused = asks.http.post(place, json=members, headers={"Origin": asks.origin})
+    assert told(refused, 429) == "Too many attempts. Please wait a minute and try again."
+    assert int(refused.headers["retry-after"]) >= 1
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(portal.Portal, "session_of", broken)
+    other = server_below_a_path(kit, path)
+    assert "went wrong" in told(other.http.post(place, json=members, headers={"Origin": other.origin}), 500)

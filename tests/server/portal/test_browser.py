@@ -170,6 +170,29 @@ def test_a_whole_life(tmp_path: Path, browser: "Browser") -> None:
         assert it.page.url.endswith("/portal/sign-in")
 
 
+@pytest.mark.parametrize(
+    ("status", "content", "words"),
+    [
+        (429, '{"error": {"code": "429", "message": "Too many. Wait."}}', "Too many. Wait."),
+        (429, "<!doctype html>", "Too many attempts. Please wait a minute and try again."),
+        (502, "<!doctype html>", "Something went wrong on the server. Please try again."),
+        (200, "<!doctype html>", "Something went wrong on the server. Please try again."),
+    ],
+)
+def test_who_is_refused_is_told_why(tmp_path: Path, browser: "Browser", status: int, content: str, words: str) -> None:
+    """Also by a proxy that answers in words of its own: that the server does not answer is said where it does not."""
+    with live(tmp_path, browser) as it:
+        it.open("/sign-in")
+        place = "**/portal/sign-in/passkey/start"
+        it.page.route(place, lambda route: route.fulfill(status=status, body=content))
+        it.press("Sign in with a passkey")
+        it.expect(words)
+        it.page.unroute(place)
+        it.page.route(place, lambda route: route.abort())
+        it.press("Sign in with a passkey")
+        it.expect("The server does not answer")
+
+
 PAGES: Final = {
     "home": "/",
     "overview": "/tenants/shop",

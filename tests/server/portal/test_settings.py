@@ -240,7 +240,17 @@ def test_apps_become_origins_and_well_known_files(operator: Operator, kit: Tenan
         ("webhook_url", "http://example.com/x", "https"),
         ("webhook_format", "other", "standard or authsignal"),
         ("number_matching", "perhaps", "true or false"),
-        ("related_origins", "\r\n".join(f"https://site{n}.example" for n in range(7)), "more than 5 labels"),
+        (
+            *("related_origins", "\r\n".join(f"https://site{n}.example" for n in range(6))),
+            "related origins are of more than 5 labels, the names before",
+        ),
+        (
+            "android_apps",
+            f"com.example.shop\r\n{FINGERPRINT.replace(':', ' ')}",
+            "entry 1, fingerprint 1: the fingerprint",
+        ),
+        ("android_apps", f"{FINGERPRINT.replace(':', ' ')}", "entry 1: the package name of the Android app"),
+        ("android_apps", "com.example.shop", "entry 1: no SHA-256 fingerprint of the Android app"),
         ("name", "x" * 300, "1 to 255"),
     ],
 )
@@ -281,6 +291,17 @@ def test_a_mistake_in_the_rules_is_shown_at_its_line(
     excerpt = answer.text.partition('<pre class="excerpt"')[2].partition("</pre>")[0]
     assert f'<span class="it"><b>{line}</b>' in excerpt
     assert stored(kit) == {}
+
+
+def test_what_a_field_says_describes_it_is_there(operator: Operator) -> None:
+    """Every id of an ``aria-describedby`` is on the page, whatever is wrong with the form."""
+    wrong = {"rp_id": "example.org", "webhook_format": "other", "rules": "x", "name": "x" * 300, "ios_apps": "x"}
+    answers = [operator.get(PAGE), operator.send(PAGE, {**operator.fields(PAGE), **wrong})]
+    answers.append(operator.post("/sign-in", {"secret": "x"}))
+    for answer in answers:
+        named = {one for text in re.findall(r'aria-describedby="([^"]*)"', answer.text) for one in text.split(" ")}
+        assert named
+        assert named <= {*re.findall(r' id="([^"]+)"', answer.text)}
 
 
 def test_a_mistake_in_the_rules_hides_no_other(operator: Operator, kit: TenantKit) -> None:
@@ -355,11 +376,27 @@ def test_a_change_is_in_force_in_another_process(operator: Operator, kit: Tenant
         kit.run(storage.close())
 
 
-def test_a_change_is_an_event_that_names_keys_and_no_values(operator: Operator, kit: TenantKit) -> None:
-    operator.send(PAGE, {**operator.fields(PAGE), "webhook_url": "https://example.com/hook?token=not-for-the-log"})
-    events = kit.run(kit.tenant().passkeys.list_events(EventFilter(types=(EventType.SETTINGS_CHANGED,)))).events
-    assert [(event.details["keys"], event.details["revision"]) for event in events] == [("webhook_url", "1")]
-    assert "not-for-the-log" not in operator.get("/tenants/shop/events").text
+def test_a_change_is_an_event_that_tells_old_and_new_values_and_never_a_secret(
+    operator: Operator, kit: TenantKit
+) -> None:
+    """Who, what it was and what it is. Of a webhook's URL, which may hold a password, only that it was changed."""
+    url = "https://example.com/hook?token=not-for-the-log"
+    operator.send(PAGE, {**operator.fields(PAGE), "webhook_url": url, "name": "<i>New", "redirect_urls": ""})
+    (event,) = kit.run(kit.tenant().passkeys.list_events(EventFilter(types=(EventType.SETTINGS_CHANGED,)))).events
+    before = list(kit.settings.tenants["shop"].settings.redirect_urls)
+    assert dict(event.details) == {
+        "keys": "name, redirect_urls, webhook_url",
+        "revision": "1",
+        "by": "operator",
+        "session": event.details["session"],
+        "old_name": '"Shop"',
+        "new_name": '"<i>New"',
+        "old_redirect_urls": json.dumps(before),
+        "new_redirect_urls": "[]",
+    }
+    page = operator.get("/tenants/shop/events").text
+    assert "<b>new_name</b> &#34;&lt;i&gt;New&#34;" in page
+    assert "not-for-the-log" not in page + repr(event)
 
 
 def test_an_event_says_who_changed_what_this_time(operator: Operator, kit: TenantKit) -> None:

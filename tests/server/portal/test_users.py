@@ -7,6 +7,7 @@ import pytest
 from passkeycore.actions import ActionState
 from passkeycore.engine.records import EventCount, EventType
 from passkeycore.engine.tenancy.records import Profile
+from passkeycore.server.portal import events
 from passkeycore.server.portal.charts import HEIGHT, draw, percent
 from passkeycore.testing import VirtualClient
 from tests.server.kit import TenantKit
@@ -217,7 +218,7 @@ class TestCharts:
         with pytest.raises(Exception, match="not begun here"):
             kit.run(passkeys.finish_authentication(client.get(start.to_dict()), binding="other"))
         page = operator.get(TENANT).text
-        chart = page.partition("Sign-ins with passkeys")[2].partition("</section>")[0]
+        chart = page.partition(">Uses of passkeys</h2>")[2].partition("</section>")[0]
         assert "<strong>50.0 %</strong>" in chart
         assert chart.count("<tr>") == 1 + 14
         assert chart.count("<rect") == 2
@@ -238,8 +239,51 @@ class TestCharts:
         chart = operator.get(TENANT).text.partition(">Actions</h2>")[2].partition("</section>")[0]
         assert "<strong>66.7 %</strong>" in chart
         assert "Succeeded <b>2</b>" in chart
+        assert "Those that were answered" in chart
         begun = operator.get(TENANT).text.partition(">Actions begun</h2>")[2].partition("</section>")[0]
         assert "Begun <b>4</b>" in begun
+        waiting = operator.get(TENANT).text.partition(">Actions without an answer</h2>")[2].partition("</section>")[0]
+        assert "Waiting or expired <b>1</b>" in waiting
+
+    def test_days_of_which_not_all_is_read_are_not_drawn_as_empty(
+        self, operator: Operator, kit: TenantKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Five actions a day, and room for twelve events: two days are known, the one before is not, nor any older."""
+        monkeypatch.setattr(events, "_MANY", 4)
+        monkeypatch.setattr(events, "_MOST_OF_ACTIONS", 12)
+
+        def day(fails: int) -> None:
+            actions = kit.tenant().actions
+            for number in range(5):
+                action = kit.run(actions.track("ada", "transfer")).action
+                state = ActionState.REVIEW_FAILED if number < fails else ActionState.REVIEW_SUCCEEDED
+                assert kit.run(actions.update_action("ada", "transfer", action.idempotency_key, state=state))
+
+        def shown(title: str = "Actions") -> str:
+            operator.sign_in()
+            return operator.get(f"{TENANT}?days=7").text.partition(f">{title}</h2>")[2].partition("</section>")[0]
+
+        page = f"{TENANT}/settings"
+        operator.send(page, {**operator.fields(page), "rules": '[default]\ndefault = "REVIEW"'})
+        day(5)
+        chart = shown()
+        assert ("<strong>0 %</strong>" in chart, "Counted from" in chart) == (True, False)
+        kit.clock.pass_(86_400)
+        day(0)
+        chart = shown()
+        assert chart.partition("Counted from ")[2].partition(":")[0] == "4 Nov 2026 on"
+        assert ("<strong>100 %</strong>" in chart, "Succeeded <b>5</b>" in chart) == (True, True)
+        assert chart.count(">not counted</td>") == 6
+        assert chart.count("<tr>") == 1 + 7
+        assert "–" not in chart
+        assert chart.count('class="uncounted"') == 1
+        assert shown("Actions without an answer").count(">not counted</td>") == 0  # nothing is drawn of it at all
+        assert "Nothing since then" in shown("Actions without an answer")
+        assert "Begun <b>10</b>" in shown("Actions begun")
+        day(1)
+        chart = shown()
+        assert "cannot count it" in chart
+        assert ("<strong>" in chart, "<rect" in chart, "Nothing in" in chart) == (False, False, False)
 
     def test_bars_stay_within_their_picture(self) -> None:
         today = date(2026, 11, 3)

@@ -12,8 +12,25 @@ const SENTENCES = {
 
 class Refusal extends Error {}
 
+const BROKEN = "Something went wrong on the server. Please try again.";
+
+// Where something before the server answers in words of its own, which are no JSON.
+const STATUSES = {
+  401: "Your session has ended. Please sign in again.",
+  413: "What was sent is too long.",
+  429: "Too many attempts. Please wait a minute and try again.",
+};
+
+async function messageOf(response) {
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return STATUSES[response.status] ?? BROKEN;
+  }
+}
+
 async function post(path, members = {}) {
-  let response, answer;
+  let response;
   try {
     response = await fetch(portal + path, {
       method: "POST",
@@ -21,12 +38,15 @@ async function post(path, members = {}) {
       body: JSON.stringify(members),
       cache: "no-store",
     });
-    answer = await response.json();
   } catch {
     throw new Refusal("The server does not answer. Please check your connection.");
   }
-  if (!response.ok) throw new Refusal(answer.error.message);
-  return answer;
+  if (!response.ok) throw new Refusal(await messageOf(response));
+  try {
+    return await response.json();
+  } catch {
+    throw new Refusal(BROKEN);
+  }
 }
 
 function secretShown() {
