@@ -34,6 +34,21 @@ _SECURITY: Final[Mapping[Caller, tuple[str, ...]]] = {
     "device": (),
     "server": ("server",),
 }
+# What is shown to be let in, such as an API key, is a scheme above: the format has no parameters for it.
+_PAGES: Final[frozenset[Caller]] = frozenset({"visitor", "user"})
+_ORIGIN: Final[Mapping[str, Any]] = {
+    "name": "Origin",
+    "in": "header",
+    "description": "Of the page, as browsers send it by themselves: one of the tenant's own.",
+    "schema": {"type": "string", "format": "uri"},
+}
+_VISITOR: Final[Mapping[str, Any]] = {
+    "name": COOKIE,
+    "in": "cookie",
+    "required": False,
+    "description": "Of the browser, once it was given one.",
+    "schema": {"type": "string"},
+}
 _TAGS: Final[Mapping[Caller, str]] = {
     "anyone": "Whoever asks.",
     "visitor": "Pages of the application, in a browser in which nobody need be signed in.",
@@ -86,6 +101,11 @@ def _operation(row: Row) -> dict[str, Any]:
             "default": {"$ref": "#/components/responses/Error"},
         },
     }
+    parameters: list[dict[str, Any]] = [{**_ORIGIN, "required": row.method != "GET"}] if row.caller in _PAGES else []
+    if row.caller in _PAGES and row.method == "GET":
+        parameters.append(dict(_VISITOR))
+    if parameters:
+        operation["parameters"] = parameters
     if row.scope is not None:
         operation["description"] = f"The token has to have the scope `{row.scope}`, and its action to be met."
     if row.asked is not None:

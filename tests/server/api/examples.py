@@ -36,11 +36,11 @@ def _token(path: str, before: Callable[[Api, str], tuple[str, Json]]) -> Example
     return example
 
 
-def _user(path: str, before: Callable[[Api, str, Browser], Json]) -> Example:
+def _user(path: str, before: Callable[[Api, str, Browser], Json | None]) -> Example:
     def example(api: Api, user: str) -> httpx.Response:
         browser = api.host_browser(user)
         members = before(api, user, browser)
-        return browser.send(path, members)
+        return browser.get(path) if members is None else browser.send(path, members)
 
     return example
 
@@ -277,6 +277,11 @@ def _with_passkey(api: Api, user: str, browser: Browser, **members: Any) -> Json
     return members
 
 
+def _listed(api: Api, user: str, browser: Browser) -> None:
+    api.new_passkey(user)
+    api.new_device(user)
+
+
 DEVICE_BODIES: Final[Mapping[str, Callable[[Api, str], Json]]] = {
     "/sign-in/in-app/finish": _in_app_sign_in,
     "/device/enrol": _enrolment,
@@ -288,6 +293,38 @@ DEVICE_BODIES: Final[Mapping[str, Callable[[Api, str], Json]]] = {
 }
 """What a device sends, signed, by the path of the route."""
 
+USER_BODIES: Final[Mapping[str, Callable[[Api, str, Browser], Json | None]]] = {
+    "/me/passkeys": _listed,
+    "/me/passkeys/register/start": lambda api, user, browser: {"user_name": user},
+    "/me/passkeys/register/finish": _own_registration,
+    "/me/passkeys/rename": partial(_own_passkey, name="Blue key"),
+    "/me/passkeys/remove": _own_passkey,
+    "/me/passkeys/should-prompt": partial(_with_passkey, stored_credential_ids=[]),
+    "/me/step-up/start": partial(_with_passkey, purpose="transfer:42"),
+    "/me/step-up/finish": _own_step_up,
+    "/me/devices": _listed,
+    "/me/devices/enrolment": lambda api, user, browser: {"user_name": user},
+    "/me/devices/rename": partial(_own_device, name="Old phone"),
+    "/me/devices/remove": _own_device,
+}
+"""What a page sends for whoever is signed in, by the path of the route; None: a request without a body."""
+
+TOKEN_BODIES: Final[Mapping[str, Callable[[Api, str], tuple[str, Json]]]] = {
+    "/action": tracked,
+    "/action/passkey/start": tracked,
+    "/action/passkey/finish": _passkey_challenge,
+    "/action/device/start": lambda api, user: (tracked(api, user)[0], {"method": "push"}),
+    "/action/device/poll": _device_challenge,
+    "/action/in-app/finish": _in_app,
+    "/action/cancel": _device_challenge,
+    "/action/register/start": lambda api, user: (api.track(user), {"user_name": user}),
+    "/action/register/finish": _registration,
+    "/action/device/enrol": _enrolment_by_action,
+    "/action/authenticators": lambda api, user: (met(api, user, scope=["read:authenticators"])[0], {}),
+    "/action/authenticators/remove": _removal_by_action,
+}
+"""The token of an action, and what its client sends with it, by the path of the route."""
+
 EXAMPLES: Final[Mapping[str, Example]] = {
     "/session": lambda api, user: api.browser().get("/session"),
     "/sign-in/passkey/start": _visitor("/sign-in/passkey/start", lambda api, user, browser: {"autofill": True}),
@@ -296,36 +333,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "/sign-in/qr/poll": _qr_poll,
     "/sign-in/in-app/start": _device("/sign-in/in-app/start", lambda api, user: {}),
     **{path: _device(path, before) for path, before in DEVICE_BODIES.items()},
-    "/me/passkeys": lambda api, user: api.host_browser(user).get("/me/passkeys"),
-    "/me/passkeys/register/start": _user("/me/passkeys/register/start", lambda api, user, browser: {"user_name": user}),
-    "/me/passkeys/register/finish": _user("/me/passkeys/register/finish", _own_registration),
-    "/me/passkeys/rename": _user("/me/passkeys/rename", partial(_own_passkey, name="Blue key")),
-    "/me/passkeys/remove": _user("/me/passkeys/remove", _own_passkey),
-    "/me/passkeys/should-prompt": _user("/me/passkeys/should-prompt", partial(_with_passkey, stored_credential_ids=[])),
-    "/me/step-up/start": _user("/me/step-up/start", partial(_with_passkey, purpose="transfer:42")),
-    "/me/step-up/finish": _user("/me/step-up/finish", _own_step_up),
-    "/me/devices": lambda api, user: api.host_browser(user).get("/me/devices"),
-    "/me/devices/enrolment": _user("/me/devices/enrolment", lambda api, user, browser: {"user_name": user}),
-    "/me/devices/rename": _user("/me/devices/rename", partial(_own_device, name="Old phone")),
-    "/me/devices/remove": _user("/me/devices/remove", _own_device),
-    "/action": _token("/action", tracked),
-    "/action/passkey/start": _token("/action/passkey/start", tracked),
-    "/action/passkey/finish": _token("/action/passkey/finish", _passkey_challenge),
-    "/action/device/start": _token(
-        "/action/device/start", lambda api, user: (tracked(api, user)[0], {"method": "push"})
-    ),
-    "/action/device/poll": _token("/action/device/poll", _device_challenge),
-    "/action/in-app/finish": _token("/action/in-app/finish", _in_app),
-    "/action/cancel": _token("/action/cancel", _device_challenge),
-    "/action/register/start": _token(
-        "/action/register/start", lambda api, user: (api.track(user), {"user_name": user})
-    ),
-    "/action/register/finish": _token("/action/register/finish", _registration),
-    "/action/device/enrol": _token("/action/device/enrol", _enrolment_by_action),
-    "/action/authenticators": _token(
-        "/action/authenticators", lambda api, user: (met(api, user, scope=["read:authenticators"])[0], {})
-    ),
-    "/action/authenticators/remove": _token("/action/authenticators/remove", _removal_by_action),
+    **{path: _user(path, before) for path, before in USER_BODIES.items()},
+    **{path: _token(path, before) for path, before in TOKEN_BODIES.items()},
     "/server/actions/track": _server(
         "/server/actions/track",
         lambda api, user: {

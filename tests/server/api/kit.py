@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from passkeycore.server.api import HANDLERS, SignIn, mounted_routes, routes
 from passkeycore.server.api.refusals import CODES
@@ -50,9 +51,10 @@ def begin_session(request: Request, done: SignIn) -> Response:
 class Api:
     """Both tenants behind the API."""
 
-    def __init__(self, kit: TenantKit) -> None:
+    def __init__(self, kit: TenantKit, app: ASGIApp | None = None) -> None:
+        """Serves both; `app` is what has the API below ``/api``, None: its routes alone."""
         self.kit = kit
-        self.app = Starlette(routes=routes(kit.tenants, kit.settings), exception_handlers=HANDLERS)
+        self.app = app or Starlette(routes=routes(kit.tenants, kit.settings), exception_handlers=HANDLERS)
         self.http: Client = kit.client(self.app)
 
     def mounted(self, tenant_id: str = "shop", **host: Any) -> Starlette:
@@ -127,6 +129,20 @@ class Api:
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             counts = {name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}  # noqa: S608
         return {name: count for name, count in counts.items() if count}
+
+    def things_of(self, user_id: str) -> Json:
+        """All that is stored of a user, by tables; but for the journal, where refusals are noted as well."""
+        path = self.kit.settings.database.partition("///")[2]
+        with closing(sqlite3.connect(path)) as database:
+            tables = database.execute(
+                "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
+                "WHERE m.type = 'table' AND c.name = 'user_id'"
+            ).fetchall()
+            return {
+                name: database.execute(f"SELECT * FROM {name} WHERE user_id = ?", (user_id,)).fetchall()  # noqa: S608
+                for (name,) in tables
+                if name not in ("passkey_events", "passkey_outbox")
+            }
 
     @property
     def seconds(self) -> int:

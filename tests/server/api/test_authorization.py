@@ -1,6 +1,7 @@
 """Nobody but the caller that a route is for: every route against everything that must not open it, from the table.
 
 A new route is in here by itself. What is refused is refused in our form, before the body is read, and stores nothing.
+Another user of the same tenant is in `test_ownership`.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,9 +19,9 @@ from passkeycore.server.tenancy.keys import create_key, revoke_key
 from passkeycore.testing import SoftwareDevice
 from passkeycore.tokens import Tokens
 from passkeycore.webauthn.encoding import encode_base64url
-from tests.server.api.examples import DEVICE_BODIES
-from tests.server.api.kit import HOST_COOKIE, Api, Browser, refused
-from tests.server.kit import API_KEYS, INTEGRATION_KEYS, ORIGINS
+from tests.server.api.examples import DEVICE_BODIES, met, new_device_members
+from tests.server.api.kit import HOST_COOKIE, Api, Browser, good, refused
+from tests.server.kit import API_KEYS, INTEGRATION_KEYS, ORIGINS, RP_IDS
 
 Attack = Callable[[Api, Row], tuple[Callable[[], httpx.Response], set[str]]]
 """What was prepared, to be sent, and by which codes it may be refused."""
@@ -251,12 +252,17 @@ ATTACKS: Final[Mapping[Caller, dict[str, Attack]]] = {
     "device": DEVICE,
     "server": SERVER,
 }
+
+
+def attacks_on(row: Row) -> dict[str, Attack]:
+    """Those that its caller is made for; where a page only reads, no token against forged requests is asked for."""
+    attacks = ATTACKS[row.caller] | (SCOPED if row.scope is not None else {})
+    is_read = row.method == "GET" and row.caller in ("visitor", "user")
+    return {name: attack for name, attack in attacks.items() if not (is_read and name in POSTED)}
+
+
 CASES: Final = [
-    pytest.param(row, attack, id=f"{row.name}: {name}")
-    for row in ROWS
-    for name, attack in (ATTACKS[row.caller] | (SCOPED if row.scope is not None else {})).items()
-    if row.method != "GET" or name in ORIGIN or name in USER
-    if (row.path, name) != ("/session", "nobody is signed in")
+    pytest.param(row, attack, id=f"{row.name}: {name}") for row in ROWS for name, attack in attacks_on(row).items()
 ]
 
 
@@ -268,6 +274,67 @@ def test_nobody_else_gets_through(shared_api: Api, row: Row, attack: Attack) -> 
     assert error["code"] in codes
     if row.caller != "device":  # where a wrong answer is counted, and noted
         assert shared_api.stored() == before
+
+
+def _listing(api: Api, user: str, scope: list[str]) -> tuple[str, dict[str, Any]]:
+    return met(api, user, scope=scope)[0], {}
+
+
+def _removal(api: Api, user: str, scope: list[str]) -> tuple[str, dict[str, Any]]:
+    token, _ = met(api, user, scope=scope)
+    api.new_device(user)
+    listed = api.server("/server/authenticators", user_id=user)["authenticators"]
+    return token, {"authenticator_id": listed[1]["authenticator_id"]}
+
+
+def _another_passkey(api: Api, user: str, scope: list[str]) -> tuple[str, dict[str, Any]]:
+    api.new_passkey(user)
+    return api.track(user, scope=scope), {"user_name": user}
+
+
+def _passkey_made(api: Api, user: str, scope: list[str]) -> tuple[str, dict[str, Any]]:
+    """It was begun as the user's first, which anybody with a token may add; meanwhile it is not any more."""
+    token = api.track(user, scope=scope)
+    options = api.post("/action/register/start", {"user_name": user}, token=token)["options"]
+    api.new_passkey(user)
+    return token, {"response": api.kit.virtual_client(seed=f"second {user}").create(options)}
+
+
+def _another_device(api: Api, user: str, scope: list[str]) -> tuple[str, dict[str, Any]]:
+    token, members = _another_passkey(api, user, scope)
+    device = SoftwareDevice(user, domain=RP_IDS["shop"])
+    return token, members | new_device_members(device, token)
+
+
+_SCOPED_BODIES: Final[Mapping[str, tuple[str, Callable[[Api, str, list[str]], tuple[str, dict[str, Any]]]]]] = {
+    "/action/authenticators": ("read:authenticators", _listing),
+    "/action/authenticators/remove": ("remove:authenticators", _removal),
+    "/action/register/start": ("add:authenticators", _another_passkey),
+    "/action/register/finish": ("add:authenticators", _passkey_made),
+    "/action/device/enrol": ("add:authenticators", _another_device),
+}
+"""What each scope opens, and a request of somebody with a passkey that is whole. The last three the engine judges."""
+
+
+@pytest.mark.parametrize("path", _SCOPED_BODIES)
+def test_the_same_request_is_refused_without_its_scope_and_done_with_it(shared_api: Api, path: str) -> None:
+    needed, make = _SCOPED_BODIES[path]
+    others = sorted({scope for scope, _ in _SCOPED_BODIES.values()} - {needed})
+    token, members = make(shared_api, f"without {path}", others)
+    before = shared_api.things_of(f"without {path}")
+    refused(shared_api.send("POST", path, members, token=token), "scope_missing", 403)
+    assert shared_api.things_of(f"without {path}") == before
+    token, members = make(shared_api, f"with {path}", [needed])
+    good(shared_api.send("POST", path, members, token=token))
+
+
+def test_every_route_that_takes_a_scope_is_tried_with_one() -> None:
+    tokens = [row for row in ROWS if row.caller == "token"]
+    adding = {row.path for row in tokens if "/register/" in row.path or row.path.endswith("/enrol")}
+    assert _SCOPED_BODIES.keys() == adding | {row.path for row in tokens if row.scope is not None}
+    assert {_SCOPED_BODIES[row.path][0] for row in tokens if row.scope is not None} == {
+        row.scope for row in tokens if row.scope is not None
+    }
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.caller == "user"], ids=lambda row: row.name)

@@ -1,13 +1,174 @@
 """Whoever is let through touches what is theirs, and nothing of anybody else's."""
 
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import httpx
 import pytest
 
+from passkeycore.server.api.calls import Row
+from passkeycore.server.api.rows import ROWS
 from passkeycore.testing import SoftwareDevice
-from tests.server.api.examples import SESSION, key_of, met, new_device_members
-from tests.server.api.kit import Api, good, refused
-from tests.server.kit import API_KEYS
+from tests.server.api.examples import SESSION, TOKEN_BODIES, USER_BODIES, key_of, met, new_device_members
+from tests.server.api.kit import HOST_COOKIE, Api, Json, good, refused
+from tests.server.kit import API_KEYS, RP_IDS
 
 SHOP = API_KEYS["shop"]
+
+
+ITS_OWN: Final[Mapping[str, str]] = {
+    "/action": "the token says whose action is shown",
+    "/action/passkey/start": "the token says whose passkeys are asked for",
+    "/action/device/start": "the token says whose devices are asked",
+    "/action/register/start": "the token says whose passkey it will be; the name is only shown",
+    "/action/authenticators": "the token says whose are listed",
+    "/me/passkeys": "the session says whose are listed",
+    "/me/passkeys/register/start": "the session says whose passkey it will be; the name is only shown",
+    "/me/passkeys/should-prompt": "the session says whose passkeys are looked at",
+    "/me/step-up/start": "the session says who is asked",
+    "/me/devices": "the session says whose are listed",
+    "/me/devices/enrolment": "the session says whose device it will be; the name is only shown",
+}
+"""Routes whose body names nothing of anybody's, and why: what Ada would send is Eve's own request when Eve sends it."""
+
+ECHOED: Final = {"/action/register/start", "/me/passkeys/register/start"}
+"""Of those: what answers with the name that was sent."""
+
+SPENT: Final = {
+    "/action/passkey/finish",
+    "/action/register/finish",
+    "/me/passkeys/register/finish",
+    "/me/step-up/finish",
+}
+"""Where a WebAuthn ceremony is spent by any response to it, whoever sends it: Ada begins again."""
+
+CODES: Final = {"challenge_unknown", "no_credential", "signature_invalid"}
+"""By what anything else is refused: none of them says that what was named is there, and somebody else's."""
+
+Signed = tuple[SoftwareDevice, Callable[[SoftwareDevice], Json]]
+"""A user's device, and what it would send, as signed by this device."""
+
+
+def _answered_in_app(api: Api, user: str) -> Signed:
+    device = api.new_device(user, "in-app")
+    start = api.post("/sign-in/in-app/start")
+    named = {"challenge_id": start["challenge_id"]}
+    shown = {"purpose": start["purpose"], "content": start["content"]}
+    return device, lambda by: named | key_of(device, by.answer(start["challenge_id"], "approve", **shown))
+
+
+def _enrolled(api: Api, user: str) -> Signed:
+    token = api.server("/server/devices/enrolment", user_id=user, user_name=user)["token"]
+    device = SoftwareDevice(f"shop {user}", domain=RP_IDS["shop"])
+    members = {"token": token, **new_device_members(device, token)}
+    return device, lambda by: members | key_of(device, by.enrol(token, public_key=device.public_key))
+
+
+def _by_itself(sign: Callable[[SoftwareDevice, str, int], bytes], **members: str) -> Callable[[Api, str], Signed]:
+    def make(api: Api, user: str) -> Signed:
+        device, at = api.new_device(user), api.seconds
+        own = api.server("/server/authenticators", user_id=user)["authenticators"][0]["authenticator_id"]
+        named = {"method": "push", "issued_at": at, **members}
+        return device, lambda by: named | key_of(device, sign(by, own, at))
+
+    return make
+
+
+def _claimed(api: Api, user: str) -> Signed:
+    device = api.new_device(user, "qr-code")
+    start = api.post("/action/device/start", {"method": "qr-code"}, token=api.track(user))
+    challenge_id = start["challenge_id"]
+    return device, lambda by: {"challenge_id": challenge_id, **key_of(by, by.claim(challenge_id))}
+
+
+def _answered(api: Api, user: str) -> Signed:
+    device, token = api.new_device(user), api.track(user)
+    start = api.post("/action/device/start", {"method": "push"}, token=token)
+    fetched = {"method": "push", "issued_at": api.seconds, **key_of(device, device.fetch(issued_at=api.seconds))}
+    shown = api.post("/device/pending", fetched)["challenge"]
+    named = {"challenge_id": start["challenge_id"], "decision": "approve"}
+    return device, lambda by: named | key_of(by, by.answer(start["challenge_id"], "approve", purpose=shown["purpose"]))
+
+
+SIGNED: Final[Mapping[str, Callable[[Api, str], Signed]]] = {
+    "/sign-in/in-app/finish": _answered_in_app,
+    "/device/enrol": _enrolled,
+    "/device/update": _by_itself(lambda by, own, at: by.update(own, issued_at=at, push_token="new"), push_token="new"),
+    "/device/remove": _by_itself(lambda by, own, at: by.remove(own, issued_at=at)),
+    "/device/pending": _by_itself(lambda by, own, at: by.fetch(issued_at=at)),
+    "/device/claim": _claimed,
+    "/device/answer": _answered,
+}
+"""What a device sends, by the path of the route. Another user's device that is known itself shows its own key where the
+challenge alone says whose it is, and the owner's where the key does."""
+
+
+def _by_token(api: Api, row: Row, ada: str, eve: str) -> tuple[Callable[[], httpx.Response], ...]:
+    token, members = TOKEN_BODIES[row.path](api, ada)
+    of_eve, _ = TOKEN_BODIES[row.path](api, eve)
+    return tuple(partial(api.send, row.method, row.path, members, token=each) for each in (of_eve, token))
+
+
+def _by_user(api: Api, row: Row, ada: str, eve: str) -> tuple[Callable[[], httpx.Response], ...]:
+    browsers = api.host_browser(eve), api.host_browser(ada)
+    USER_BODIES[row.path](api, eve, browsers[0])
+    members = USER_BODIES[row.path](api, ada, browsers[1])
+    if members is None:
+        return tuple(partial(browser.get, row.path) for browser in browsers)
+    return tuple(partial(browser.send, row.path, members) for browser in browsers)
+
+
+def _by_device(api: Api, row: Row, ada: str, eve: str) -> tuple[Callable[[], httpx.Response], ...]:
+    device, make = SIGNED[row.path](api, ada)
+    other = api.new_device(eve, device.method)
+    return tuple(partial(api.send, row.method, row.path, make(each)) for each in (other, device))
+
+
+FOREIGN_USER: Final = {"token": _by_token, "user": _by_user, "device": _by_device}
+"""By the caller: what sends Ada's request as Eve, who may send one of her own, and what sends it as Ada."""
+
+
+def is_refused_or_her_own(row: Row, answer: httpx.Response, ada: str) -> None:
+    """Returns only if Eve, who sent Ada's request, was refused, or was answered with nothing of Ada's."""
+    if row.path not in ITS_OWN:
+        assert refused(answer)["code"] in CODES
+        return
+    members = good(answer)
+    assert row.path in ECHOED or ada not in json.dumps(members)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.caller in FOREIGN_USER], ids=lambda row: row.name)
+def test_what_one_user_may_do_no_other_user_does_to_them(shared_api: Api, row: Row) -> None:
+    ada, eve = f"ada {row.name}", f"eve {row.name}"
+    as_eve, as_ada = FOREIGN_USER[row.caller](shared_api, row, ada, eve)
+    before = shared_api.things_of(ada)
+    is_refused_or_her_own(row, as_eve(), ada)
+    assert shared_api.things_of(ada) == before
+    if row.path in SPENT:
+        refused(as_ada(), "challenge_unknown", 403)
+    else:
+        good(as_ada())
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.caller == "user"], ids=lambda row: row.name)
+def test_whoever_signs_in_next_in_a_browser_goes_on_with_nothing_of_the_last_one(shared_api: Api, row: Row) -> None:
+    ada, eve = f"ada first {row.name}", f"eve next {row.name}"
+    browser = shared_api.host_browser(ada)
+    members = USER_BODIES[row.path](shared_api, ada, browser)
+    shared_api.new_passkey(eve)
+    before = shared_api.things_of(ada)
+    browser.client.http.cookies.set(HOST_COOKIE, eve)
+    answer = browser.get(row.path) if members is None else browser.send(row.path, members)
+    is_refused_or_her_own(row, answer, ada)
+    assert shared_api.things_of(ada) == before
+
+
+def test_every_route_of_users_own_is_tried_by_somebody_else() -> None:
+    tried = TOKEN_BODIES.keys() | USER_BODIES.keys() | SIGNED.keys()
+    assert tried == {row.path for row in ROWS if row.caller in FOREIGN_USER}
+    assert tried >= ITS_OWN.keys()
 
 
 @pytest.mark.parametrize(
