@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -199,6 +199,20 @@ def test_a_flow_that_waits_for_another_store_keeps_no_connection(tmp_path: Path)
         signed_up(passkeys)
         actions.start_passkey_sign_in("sign-in", binding="session")
     assert seen == [0, 0]
+
+
+def test_a_wrapper_that_makes_a_method_of_every_name_has_no_scopes(tmp_path: Path) -> None:
+    class Wrapper:
+        def __init__(self, within: SQLRepository) -> None:
+            self.within = within
+
+        def __getattr__(self, name: str) -> Callable[..., object]:
+            return lambda *arguments: getattr(self.within, name)(*arguments)
+
+    with opened(f"sqlite:///{tmp_path / 'passkeys.db'}") as repository:
+        passkeys = PasskeyService(RP, Wrapper(repository))  # type: ignore[arg-type]
+        assert passkeys.flow_scopes == ()
+        signed_up(passkeys)
 
 
 def test_in_a_transaction_of_the_callers_no_second_connection_is_kept(tmp_path: Path) -> None:

@@ -97,10 +97,10 @@ def flow_scopes(*repositories: object) -> Scopes:
     found: dict[AbstractContextManager[object], None] = {}
     for repository in repositories:
         if repository is not None:
-            scopes: Scopes = getattr(repository, "flow_scopes", ())
-            if not scopes:
+            scopes: object = getattr(repository, "flow_scopes", None)
+            if not isinstance(scopes, tuple) or not scopes:  # a wrapper may make a method of whatever it is asked for
                 return ()
-            found.update(dict.fromkeys(scopes))
+            found.update(dict.fromkeys(cast("Scopes", scopes)))
     return tuple(found)
 
 
