@@ -57,6 +57,7 @@ class InThreads:
         repository: The synchronous one.
         threads: Where it runs.
         flow_threads: The same: services whose repositories are all there run their flows as a whole there.
+        flow_scopes: What the repository within wants around each of them, see `passkeycore.engine.run.flow_scopes`.
     """
 
     repository: object

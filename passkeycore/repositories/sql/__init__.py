@@ -43,6 +43,9 @@ class SQLRepository:
 
     What a database or its driver raises comes through as SQLAlchemy's error, and nothing was changed then.
 
+    With a URL, a flow of a service all of whose stores are such repositories has one connection from its first
+    statement to its end; with an engine of yours, each statement or transaction fetches its own.
+
     It may be made before a process forks, as preloading servers do: nothing is open then, and what was opened since,
     the child leaves to the parent and opens anew. Two things are yours. SQLite forbids to fork while a thread is within
     an operation. And of an engine handed in, the child has to call ``engine.dispose(close=False)`` before its first
