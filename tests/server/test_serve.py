@@ -366,6 +366,20 @@ def test_what_is_no_http_is_refused_in_json_and_logged_nowhere(file: Path) -> No
     assert len((file.parent / "err").read_text().splitlines()) == 1
 
 
+def test_what_turns_out_to_be_no_http_is_told_in_the_form_of_the_room_below_the_base_path(file: Path) -> None:
+    text, edits = re.subn(r'(?m)^base_url = "(.*)"$', r'base_url = "\1/auth"', file.read_text())
+    assert edits == 1
+    file.write_text(text)
+    with served(file) as (_, url), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+        head = b"POST /auth/v1/client/verify/passkey HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.sendall(head + b"no number\r\n")
+        answer = b""
+        while part := client.recv(4_096):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"errorCode"' in answer
+
+
 def client_of(url: str, key: str) -> httpx.Client:
     """Shows the key, by a new connection each time, which any of the processes may take."""
     limits = httpx.Limits(max_keepalive_connections=0)
